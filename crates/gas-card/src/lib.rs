@@ -1,0 +1,1 @@
+//! The card's core: journal, meter session, link session

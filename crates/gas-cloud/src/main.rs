@@ -1,0 +1,2 @@
+//! The cloud data server
+fn main() {}

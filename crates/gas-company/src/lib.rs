@@ -1,0 +1,1 @@
+//! The gas company's system server

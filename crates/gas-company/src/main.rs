@@ -1,0 +1,2 @@
+//! The gas company's system server
+fn main() {}

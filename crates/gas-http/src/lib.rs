@@ -1,0 +1,1 @@
+//! How our servers speak HTTP: errors, access keys, limits, outbox dispatch

@@ -1,0 +1,1 @@
+//! The Bluetooth profile between phone and card: UUIDs, segments, messages

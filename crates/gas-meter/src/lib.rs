@@ -1,0 +1,1 @@
+//! The prepaid meter: pure core and the simulator program

@@ -1,0 +1,2 @@
+//! The prepaid meter: pure core and the simulator program
+fn main() {}

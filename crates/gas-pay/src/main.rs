@@ -1,0 +1,2 @@
+//! The payment system server
+fn main() {}

@@ -1,0 +1,2 @@
+//! A phone in the terminal
+fn main() {}

@@ -1,0 +1,1 @@
+//! The phone's core: link session, outbox, resume

@@ -1,0 +1,1 @@
+//! A payment provider to test against: speaks WeChat Pay API v3, with a cashier page

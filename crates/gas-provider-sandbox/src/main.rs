@@ -1,0 +1,2 @@
+//! A payment provider to test against: speaks WeChat Pay API v3, with a cashier page
+fn main() {}

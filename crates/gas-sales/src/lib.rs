@@ -1,0 +1,1 @@
+//! The gas company's rules: issue log, believed states, reservations, debits

@@ -1,0 +1,1 @@
+//! Signed statements that anyone can check: quote, payment, issue, settlement (JWS, Ed25519)

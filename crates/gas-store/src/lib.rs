@@ -1,0 +1,1 @@
+//! The servers' databases: rows, rules and outboxes on SQLite

@@ -1,0 +1,1 @@
+//! The tiered tariff: what gas costs, explained line by line

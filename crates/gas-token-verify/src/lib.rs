@@ -1,0 +1,1 @@
+//! Opening tokens and the meter's acceptance rule; for the meter only

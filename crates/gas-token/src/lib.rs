@@ -1,0 +1,1 @@
+//! The recharge data as bytes anyone may carry: token, receipt, status, record (no keys)

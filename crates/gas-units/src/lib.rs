@@ -1,0 +1,20 @@
+//! Money, volume, meter numbers, vend ids and times: the honest types everything else is made of.
+//!
+//! Every value is an integer with its unit in its name. Text and bytes are parsed once, here, or
+//! refused with an error that says what was wrong. Imports nothing of ours; `no_std`.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod meter_number;
+mod money;
+mod time;
+mod vend_id;
+mod volume;
+
+pub use meter_number::{MeterNumber, MeterNumberError};
+pub use money::{Money, MoneyError};
+pub use time::{UnixMillis, UnixTime};
+pub use vend_id::{VendId, VendIdError};
+pub use volume::{Unit, UnitError, Volume, VolumeError};

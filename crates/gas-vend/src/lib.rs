@@ -1,0 +1,1 @@
+//! The vend's state machine as the cloud runs it
