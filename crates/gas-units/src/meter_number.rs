@@ -92,17 +92,29 @@ mod tests {
         assert_eq!(number.to_bcd(), [0x00, 0x11, 0x00, 0x00, 0x12, 0x34, 0x56]);
         assert_eq!(MeterNumber::from_bcd(number.to_bcd()), Ok(number));
         assert_eq!(number.to_string(), "00110000123456");
-        assert_eq!(serde_json::to_string(&number).unwrap(), "\"00110000123456\"");
+        assert_eq!(
+            serde_json::to_string(&number).unwrap(),
+            "\"00110000123456\""
+        );
     }
 
     #[test]
     fn refuses_other_lengths_and_other_digits() {
         use MeterNumberError::{Length, NotDecimal};
-        for (text, why) in [("", Length), ("0011000012345", Length), ("0011000012345a", NotDecimal)]
-        {
+        for (text, why) in [
+            ("", Length),
+            ("0011000012345", Length),
+            ("0011000012345a", NotDecimal),
+        ] {
             assert_eq!(text.parse::<MeterNumber>(), Err(why), "{text}");
         }
-        assert_eq!(MeterNumber::from_bcd([0, 0, 0, 0, 0, 0, 0xA0]), Err(NotDecimal));
-        assert_eq!(MeterNumber::from_bcd([0, 0, 0, 0, 0, 0, 0x0A]), Err(NotDecimal));
+        assert_eq!(
+            MeterNumber::from_bcd([0, 0, 0, 0, 0, 0, 0xA0]),
+            Err(NotDecimal)
+        );
+        assert_eq!(
+            MeterNumber::from_bcd([0, 0, 0, 0, 0, 0, 0x0A]),
+            Err(NotDecimal)
+        );
     }
 }

@@ -116,17 +116,28 @@ mod tests {
 
     #[test]
     fn parses_what_people_type() {
-        for (text, fen) in [("200", 20_000), ("199.5", 19_950), ("0.05", 5), ("-1.00", -100)] {
+        for (text, fen) in [
+            ("200", 20_000),
+            ("199.5", 19_950),
+            ("0.05", 5),
+            ("-1.00", -100),
+        ] {
             assert_eq!(text.parse(), Ok(Money::from_fen(fen)), "{text}");
         }
     }
 
     #[test]
     fn refuses_what_is_not_an_amount() {
-        for text in ["", "-", ".5", "1.", "1.234", "1,5", "+1", " 1", "1e3", "--1", "１"] {
+        for text in [
+            "", "-", ".5", "1.", "1.234", "1,5", "+1", " 1", "1e3", "--1", "１",
+        ] {
             assert_eq!(text.parse::<Money>(), Err(MoneyError::Format), "{text}");
         }
-        for text in ["99999999999999999999", "184467440737095516.16", "92233720368547758.08"] {
+        for text in [
+            "99999999999999999999",
+            "184467440737095516.16",
+            "92233720368547758.08",
+        ] {
             assert_eq!(text.parse::<Money>(), Err(MoneyError::TooLarge), "{text}");
         }
     }

@@ -78,7 +78,10 @@ impl VendId {
         }
         let mut value: u128 = 0;
         for byte in text.bytes() {
-            let digit = BASE32.iter().position(|&c| c == byte).ok_or(VendIdError::Format)?;
+            let digit = BASE32
+                .iter()
+                .position(|&c| c == byte)
+                .ok_or(VendIdError::Format)?;
             if value >> 123 != 0 {
                 return Err(VendIdError::Format);
             }
@@ -102,7 +105,9 @@ impl FromStr for VendId {
         if text.len() != 36 {
             return Err(VendIdError::Format);
         }
-        Uuid::try_parse(text).map_err(|_| VendIdError::Format).and_then(Self::from_uuid)
+        Uuid::try_parse(text)
+            .map_err(|_| VendIdError::Format)
+            .and_then(Self::from_uuid)
     }
 }
 
@@ -132,13 +137,22 @@ mod tests {
     fn one_id_one_spelling() {
         let id: VendId = "019aa0b2-6d5c-7c3e-8f3a-5b6c7d8e9f01".parse().unwrap();
         assert_eq!(id.to_string(), "019aa0b2-6d5c-7c3e-8f3a-5b6c7d8e9f01");
-        assert_eq!(id.reference(), [0x8f, 0x3a, 0x5b, 0x6c, 0x7d, 0x8e, 0x9f, 0x01]);
-        assert_eq!("019aa0b26d5c7c3e8f3a5b6c7d8e9f01".parse::<VendId>(), Err(VendIdError::Format));
+        assert_eq!(
+            id.reference(),
+            [0x8f, 0x3a, 0x5b, 0x6c, 0x7d, 0x8e, 0x9f, 0x01]
+        );
+        assert_eq!(
+            "019aa0b26d5c7c3e8f3a5b6c7d8e9f01".parse::<VendId>(),
+            Err(VendIdError::Format)
+        );
         assert_eq!(
             "019aa0b2-6d5c-4c3e-8f3a-5b6c7d8e9f01".parse::<VendId>(),
             Err(VendIdError::Version)
         );
-        assert_eq!(VendId::from_base32("ZZZZZZZZZZZZZZZZZZZZZZZZZZ"), Err(VendIdError::Format));
+        assert_eq!(
+            VendId::from_base32("ZZZZZZZZZZZZZZZZZZZZZZZZZZ"),
+            Err(VendIdError::Format)
+        );
     }
 
     proptest! {

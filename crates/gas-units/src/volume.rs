@@ -74,7 +74,9 @@ impl FromStr for Volume {
             HundredthsFault::Format => VolumeError::Format,
             HundredthsFault::TooLarge => VolumeError::TooLarge,
         })?;
-        u32::try_from(hundredths).map(Self).map_err(|_| VolumeError::TooLarge)
+        u32::try_from(hundredths)
+            .map(Self)
+            .map_err(|_| VolumeError::TooLarge)
     }
 }
 
