@@ -1,4 +1,4 @@
-use gas_token::{Message, Receipt, Record, Status, Tag, Tagged};
+use gas_token::{Message as _, Receipt, Record, Status, Tag, Tagged};
 use gas_token_keys::MeterKeys;
 
 /// Signs a receipt; its tag covers the tag of the command that it answers.

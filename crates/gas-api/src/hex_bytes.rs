@@ -1,0 +1,69 @@
+use std::fmt;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Most bytes taken from one field: no message of the recharge data is longer.
+const BYTES_MAX: usize = 512;
+
+/// A message as bytes; hexadecimal in JSON. At most 512 bytes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HexBytes(pub Vec<u8>);
+
+impl fmt::Display for HexBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.0))
+    }
+}
+
+impl Serialize for HexBytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for HexBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.len() > 2 * BYTES_MAX {
+            return Err(D::Error::custom("more than 512 bytes of hexadecimal"));
+        }
+        hex::decode(&text)
+            .map(Self)
+            .map_err(|error| D::Error::custom(format!("not hexadecimal: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_hexadecimal_up_to_its_bound_and_nothing_else() {
+        let read = |text: &str| serde_json::from_str::<HexBytes>(&format!("\"{text}\""));
+        assert_eq!(read("00ff").unwrap(), HexBytes(vec![0, 255]));
+        assert_eq!(
+            serde_json::to_string(&HexBytes(vec![0, 255])).unwrap(),
+            "\"00ff\""
+        );
+        assert!(
+            read("0")
+                .unwrap_err()
+                .to_string()
+                .contains("not hexadecimal")
+        );
+        assert!(
+            read("zz")
+                .unwrap_err()
+                .to_string()
+                .contains("not hexadecimal")
+        );
+        assert_eq!(read(&"00".repeat(512)).unwrap().0.len(), 512);
+        assert!(
+            read(&"00".repeat(513))
+                .unwrap_err()
+                .to_string()
+                .contains("more than 512")
+        );
+    }
+}
