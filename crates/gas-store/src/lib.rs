@@ -1,1 +1,10 @@
-//! The servers' databases: rows, rules and outboxes on SQLite
+//! The servers' databases: rows, rules and outboxes on SQLite.
+//!
+//! One module per server, each with its own database and its own migrations; none reads another's.
+//! Every operation that must hold together is one function here and one transaction in it.
+#![forbid(unsafe_code)]
+
+pub mod outbox;
+mod sqlite;
+
+pub use sqlite::{Sqlite, StoreError};

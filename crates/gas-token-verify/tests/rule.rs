@@ -6,7 +6,7 @@
 )]
 
 use gas_token::{
-    Kind, Message, Receipt, ReceiptResult, Record, Seq, Setting, SettingBody, SettingKind,
+    Kind, Message as _, Receipt, ReceiptResult, Record, Seq, Setting, SettingBody, SettingKind,
     ShortTag, Status, Tagged, Total,
 };
 use gas_token_issue::{MasterKey, seal_setting, seal_total};

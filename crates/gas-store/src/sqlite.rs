@@ -1,0 +1,90 @@
+//! One SQLite database: a single writer, several readers, write-ahead log, every commit synced.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite as Engine, Transaction};
+
+/// Readers beside the one writer: enough for the four things a server does at once.
+const READERS: u32 = 4;
+
+/// How long to wait for another process's lock (a backup, an operator's shell).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A database file, open.
+#[derive(Clone, Debug)]
+pub struct Sqlite {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+/// What can go wrong in a store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A row holds what this program never writes.
+    #[error("the database holds a broken row: {0}")]
+    Corrupt(String),
+    /// The schema could not be brought up to date.
+    #[error("the database could not be migrated")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The database itself failed.
+    #[error("the database failed")]
+    Sql(#[from] sqlx::Error),
+}
+
+impl StoreError {
+    /// Whether a unique rule refused the row; `columns` as SQLite names them, like `issue_log.vend_id`.
+    #[must_use]
+    pub fn violates_unique(&self, columns: &str) -> bool {
+        let Self::Sql(sqlx::Error::Database(error)) = self else { return false };
+        error.is_unique_violation() && error.message().contains(columns)
+    }
+}
+
+impl Sqlite {
+    /// Opens the file, creating it where it is missing, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the file cannot be opened or migrated.
+    pub async fn open(path: &Path, migrations: &Migrator) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL: a commit that was answered survives a power cut, not only a crash.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let writer =
+            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        migrations.run(&writer).await?;
+        let readers =
+            SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Begins a write. Writes wait for each other here, so none fails half-way on a lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn begin(&self) -> Result<Transaction<'static, Engine>, StoreError> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// For reading outside a transaction: sees the last commit.
+    #[must_use]
+    pub const fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Closes the file; what was committed is in it.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
