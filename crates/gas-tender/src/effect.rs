@@ -1,0 +1,65 @@
+use gas_ledger::Transfer;
+use gas_units::UnixMillis;
+use serde::{Deserialize, Serialize};
+
+/// What the payment server has to do. Saved in the outbox with the state that wants it, except
+/// [`Effect::Post`], which is a row of the book and saved at once.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Ask the provider for a payment request, by this order number, for ever the same.
+    Prepay {
+        /// The order number.
+        order_no: String,
+    },
+    /// Ask the provider whether the order was paid.
+    Query {
+        /// The order number.
+        order_no: String,
+        /// Counts questions: each is an effect of its own.
+        number: u32,
+        /// Not before.
+        due_at: UnixMillis,
+    },
+    /// Close the order at the provider, so that it can no longer be paid.
+    Close {
+        /// The order number.
+        order_no: String,
+        /// Counts attempts to close.
+        number: u32,
+    },
+    /// Tell the cloud how the tender stands.
+    TellCloud {
+        /// `order number:state`, once per state reached.
+        news: String,
+    },
+    /// Post a transfer to the book.
+    Post(Transfer),
+}
+
+impl Effect {
+    /// Its id: the same effect has the same id, whenever and by whomever it is wanted.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self {
+            Self::Prepay { order_no } => format!("prepay:{order_no}"),
+            Self::Query {
+                order_no, number, ..
+            } => format!("query:{order_no}:{number}"),
+            Self::Close { order_no, number } => format!("close:{order_no}:{number}"),
+            Self::TellCloud { news } => format!("tell:{news}"),
+            Self::Post(transfer) => format!("post:{}", transfer.id()),
+        }
+    }
+
+    /// When it is due; `now` where it is due at once.
+    #[must_use]
+    pub const fn due_at(&self, now: UnixMillis) -> UnixMillis {
+        match self {
+            Self::Query { due_at, .. } => *due_at,
+            Self::Prepay { .. } | Self::Close { .. } | Self::TellCloud { .. } | Self::Post(_) => {
+                now
+            }
+        }
+    }
+}
