@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod outbox;
+pub mod pay;
 mod sqlite;
 
 pub use sqlite::{Sqlite, StoreError};

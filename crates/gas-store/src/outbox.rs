@@ -85,7 +85,11 @@ pub async fn due<E: DeserializeOwned>(
             let effect = serde_json::from_str(&effect)
                 .map_err(|error| StoreError::Corrupt(format!("outbox {effect_id}: {error}")))?;
             let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
-            Ok(Due { effect_id, effect, attempts })
+            Ok(Due {
+                effect_id,
+                effect,
+                attempts,
+            })
         })
         .collect()
 }
@@ -143,7 +147,9 @@ pub async fn postpone(
 }
 
 fn backoff_ms(attempts: u32) -> i64 {
-    BACKOFF_FIRST_MS.saturating_mul(1 << attempts.min(10)).min(BACKOFF_MAX_MS)
+    BACKOFF_FIRST_MS
+        .saturating_mul(1 << attempts.min(10))
+        .min(BACKOFF_MAX_MS)
 }
 
 #[cfg(test)]

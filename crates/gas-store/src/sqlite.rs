@@ -41,7 +41,9 @@ impl StoreError {
     /// Whether a unique rule refused the row; `columns` as SQLite names them, like `issue_log.vend_id`.
     #[must_use]
     pub fn violates_unique(&self, columns: &str) -> bool {
-        let Self::Sql(sqlx::Error::Database(error)) = self else { return false };
+        let Self::Sql(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
         error.is_unique_violation() && error.message().contains(columns)
     }
 }
@@ -60,11 +62,15 @@ impl Sqlite {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
-        let writer =
-            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await?;
         migrations.run(&writer).await?;
-        let readers =
-            SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options)
+            .await?;
         Ok(Self { writer, readers })
     }
 
