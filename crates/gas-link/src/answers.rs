@@ -70,7 +70,7 @@ impl CardReport {
 
     /// The body.
     #[must_use]
-    pub fn to_body(&self) -> Vec<u8, BODY_MAX> {
+    pub fn to_body(self) -> Vec<u8, BODY_MAX> {
         let mut body: Vec<u8, BODY_MAX> = self.firmware.into_iter().collect();
         body.extend([u8::from(self.meter.is_some())]);
         body.extend(self.meter.map_or([0; 7], MeterNumber::to_bcd));
@@ -125,7 +125,7 @@ impl<'a> Recall<'a> {
 
     /// The body.
     #[must_use]
-    pub fn to_body(&self) -> Vec<u8, BODY_MAX> {
+    pub fn to_body(self) -> Vec<u8, BODY_MAX> {
         let head = [self.operation.to_byte(), self.status.to_byte()];
         head.into_iter()
             .chain(self.body.iter().copied())
@@ -158,7 +158,7 @@ impl Refusal {
 
     /// The body.
     #[must_use]
-    pub const fn to_bytes(&self) -> [u8; 2] {
+    pub const fn to_bytes(self) -> [u8; 2] {
         [self.code, self.generation]
     }
 }
@@ -219,7 +219,7 @@ impl<'a> Records<'a> {
 
     /// The body; records over 24 are left out.
     #[must_use]
-    pub fn to_body(&self) -> Vec<u8, BODY_MAX> {
+    pub fn to_body(self) -> Vec<u8, BODY_MAX> {
         let most = usize::from(RECORDS_MAX);
         let records = self.records.chunks_exact(RECORD_LEN).take(most);
         let count = u8::try_from(records.len()).unwrap_or(RECORDS_MAX);

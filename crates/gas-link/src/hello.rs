@@ -83,7 +83,7 @@ impl Hello {
 
     /// The value.
     #[must_use]
-    pub const fn to_bytes(&self) -> [u8; Self::LEN] {
+    pub const fn to_bytes(self) -> [u8; Self::LEN] {
         let [v1, v0] = self.value_max.to_be_bytes();
         let [s3, s2, s1, s0] = self.session;
         [
@@ -125,7 +125,7 @@ impl HelloAnswer {
 
     /// The value.
     #[must_use]
-    pub const fn to_bytes(&self) -> [u8; Self::LEN] {
+    pub const fn to_bytes(self) -> [u8; Self::LEN] {
         let [v1, v0] = self.value_bytes.to_be_bytes();
         let [m1, m0] = self.message_max.to_be_bytes();
         let [s3, s2, s1, s0] = self.session;

@@ -190,7 +190,7 @@ impl Info {
 
     /// The characteristic's value.
     #[must_use]
-    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+    pub fn to_bytes(self) -> [u8; Self::LEN] {
         let [v1, v0] = self.value_max.to_be_bytes();
         let [m1, m0] = self.message_max.to_be_bytes();
         let [c7, c6, c5, c4, c3, c2, c1, c0] = self.card.to_bcd();

@@ -246,7 +246,7 @@ pub struct RequestFault {
 impl RequestFault {
     /// The answer it gets.
     #[must_use]
-    pub fn to_frame(&self) -> Frame {
+    pub fn to_frame(self) -> Frame {
         let status = self.status.to_byte();
         Frame::new(KIND_RESPONSE, self.operation, self.id, status, &[])
     }

@@ -184,7 +184,7 @@ impl<'a> Data<'a> {
 
     /// The value, or `None` where it is longer than [`VALUE_MAX`] or has no payload.
     #[must_use]
-    pub fn to_value(&self) -> Option<Value> {
+    pub fn to_value(self) -> Option<Value> {
         if self.payload.is_empty() {
             return None;
         }
