@@ -1,0 +1,242 @@
+use core::fmt::Write as _;
+
+use crate::store::{Order, State};
+use crate::time;
+
+use super::words::{Ending, Language};
+
+/// What the page shows.
+pub(super) enum Scene {
+    Payable(Order),
+    Paid {
+        order: Order,
+        transaction_id: String,
+        paid_ms: i64,
+    },
+    Closed(Order),
+    Expired(Order),
+    /// No order has this token (any more).
+    Unknown,
+}
+
+impl Scene {
+    pub(super) fn of(order: Order, now_ms: i64) -> Self {
+        match &order.state {
+            State::Paid {
+                transaction_id,
+                paid_ms,
+            } => Self::Paid {
+                transaction_id: transaction_id.clone(),
+                paid_ms: *paid_ms,
+                order,
+            },
+            State::Closed => Self::Closed(order),
+            State::NotPaid if order.is_payable(now_ms) => Self::Payable(order),
+            State::NotPaid => Self::Expired(order),
+        }
+    }
+}
+
+/// The whole page. Everything that came from outside is escaped.
+pub(super) fn render(scene: &Scene, merchant: &str, language: Language) -> String {
+    let words = language.words();
+    let merchant = escape(merchant);
+    let content = match scene {
+        Scene::Payable(order) => {
+            let rows = [
+                (words.description, order.description.as_str()),
+                (words.order_number, &order.out_trade_no),
+                (
+                    words.pay_before,
+                    &time::for_people(order.expires_ms.min(order.token_ends_ms)),
+                ),
+            ];
+            format!(
+                "<p class=payee>{} <b>{merchant}</b></p>{}{}\
+                 <form method=post action=\"/cashier/{}/pay?lang={}\">\
+                 <button type=submit>{} {}</button></form><p class=fine>{}</p>",
+                words.pay_to,
+                amount(order),
+                list(&rows),
+                order.token,
+                language.tag(),
+                words.confirm,
+                yuan(order.total_fen),
+                words.once,
+            )
+        }
+        Scene::Paid {
+            order,
+            transaction_id,
+            paid_ms,
+        } => {
+            let rows = [
+                (words.pay_to, merchant.as_str()),
+                (words.description, &order.description),
+                (words.order_number, &order.out_trade_no),
+                (words.transaction, transaction_id),
+                (words.paid_at, &time::for_people(*paid_ms)),
+            ];
+            format!(
+                "{}{}{}",
+                ending("paid", CHECK, &words.paid),
+                amount(order),
+                list(&rows)
+            )
+        }
+        Scene::Closed(order) => over("closed", CROSS, &words.closed, order, language),
+        Scene::Expired(order) => over("expired", CLOCK, &words.expired, order, language),
+        Scene::Unknown => ending("closed", CROSS, &words.unknown),
+    };
+    let other = language.other();
+    format!(
+        "<!doctype html>\n<html lang=\"{tag}\"><head><meta charset=utf-8>\
+         <meta name=viewport content=\"width=device-width, initial-scale=1\">\
+         <meta name=color-scheme content=\"light dark\"><meta name=robots content=noindex>\
+         <title>{title} · {merchant}</title><link rel=stylesheet href=\"/cashier/style.css\"></head>\
+         <body><header><span class=mark>{sandbox}</span>\
+         <a href=\"?lang={other_tag}\" lang=\"{other_tag}\" hreflang=\"{other_tag}\">{other_name}</a>\
+         </header><main>{content}</main></body></html>\n",
+        tag = language.tag(),
+        title = words.title,
+        sandbox = words.sandbox,
+        other_tag = other.tag(),
+        other_name = other.words().name,
+    )
+}
+
+fn over(class: &str, picture: &str, how: &Ending, order: &Order, language: Language) -> String {
+    let words = language.words();
+    let rows = [
+        (words.description, order.description.as_str()),
+        (words.order_number, &order.out_trade_no),
+    ];
+    format!(
+        "{}{}{}",
+        ending(class, picture, how),
+        amount(order),
+        list(&rows)
+    )
+}
+
+fn ending(class: &str, picture: &str, how: &Ending) -> String {
+    format!(
+        "<div class=\"ending {class}\" role=status>\
+         <svg viewBox=\"0 0 48 48\" aria-hidden=true><circle cx=24 cy=24 r=22 />{picture}</svg>\
+         <h1>{}</h1><p>{}</p></div>",
+        how.headline, how.hint,
+    )
+}
+
+const CHECK: &str = "<path d=\"M14 25l7 7 14-15\" />";
+const CROSS: &str = "<path d=\"M17 17l14 14M31 17L17 31\" />";
+const CLOCK: &str = "<path d=\"M24 12v13l8 5\" />";
+
+fn amount(order: &Order) -> String {
+    format!("<p class=amount>{}</p>", yuan(order.total_fen))
+}
+
+/// `¥ 200.00`
+fn yuan(fen: i64) -> String {
+    let fen = fen.unsigned_abs();
+    format!(
+        "<span class=currency>¥</span>{}.{:02}",
+        fen / 100,
+        fen % 100
+    )
+}
+
+fn list(rows: &[(&str, &str)]) -> String {
+    let mut list = "<dl>".to_owned();
+    for (name, value) in rows {
+        // Writing to a String does not fail.
+        let _ = write!(list, "<div><dt>{name}</dt><dd>{}</dd></div>", escape(value));
+    }
+    list.push_str("</dl>");
+    list
+}
+
+fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(description: &str, state: State) -> Order {
+        Order {
+            out_trade_no: "01KAGB4VAWFGZ8YEJVDHYRX7R101".to_owned(),
+            request: String::new(),
+            description: description.to_owned(),
+            attach: String::new(),
+            notify_url: String::new(),
+            total_fen: 20_005,
+            expires_ms: 1_764_000_900_000,
+            token: "0123".to_owned(),
+            token_ends_ms: 1_764_007_200_000,
+            by_public_key: false,
+            state,
+        }
+    }
+
+    #[test]
+    fn what_a_merchant_writes_cannot_become_markup() {
+        let order = order("<script>alert('\"&')</script>", State::NotPaid);
+        let page = render(&Scene::of(order, 0), "<b>", Language::English);
+        assert!(!page.contains("<script"), "{page}");
+        assert!(page.contains("&lt;script&gt;alert(&#39;&quot;&amp;&#39;)&lt;/script&gt;"));
+        assert!(page.contains("&lt;b&gt;"));
+    }
+
+    #[test]
+    fn the_button_is_there_only_while_it_can_be_paid() {
+        let paid = State::Paid {
+            transaction_id: "4200".to_owned(),
+            paid_ms: 0,
+        };
+        for (state, now_ms, button, headline) in [
+            (State::NotPaid, 1_764_000_899_999, true, "Confirm payment"),
+            (
+                State::NotPaid,
+                1_764_000_900_000,
+                false,
+                "The time to pay is over",
+            ),
+            (State::Closed, 0, false, "Order closed"),
+            (paid, 0, false, "Paid"),
+        ] {
+            let page = render(
+                &Scene::of(order("gas", state), now_ms),
+                "m",
+                Language::English,
+            );
+            assert_eq!(page.contains("<button"), button, "{headline}");
+            assert!(page.contains(headline), "{page}");
+            assert!(page.contains("200.05"), "{page}");
+        }
+    }
+
+    #[test]
+    fn chinese_comes_first() {
+        for (tags, language) in [
+            ("", Language::Chinese),
+            ("fr-FR,fr;q=0.9", Language::Chinese),
+            ("en-GB,en;q=0.9,zh;q=0.8", Language::English),
+            ("fr,zh-TW;q=0.5,en;q=0.1", Language::Chinese),
+        ] {
+            assert_eq!(Language::choose(tags), language, "{tags}");
+        }
+    }
+}
