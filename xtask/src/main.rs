@@ -1,2 +1,73 @@
-//! The project's own checks: cargo xtask check
-fn main() {}
+//! The project's own checks.
+//!
+//! `cargo xtask check` is everything that needs no running program: formatting, house rules, lints and
+//! docs. `cargo xtask tidy` is the house rules alone, in a second. CI runs the same command.
+#![forbid(unsafe_code)]
+
+mod steps;
+mod tidy;
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+/// Checks of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Formatting, house rules, clippy and docs: all must be clean
+    Check,
+    /// The house rules alone: imports, names, sizes, pinned files, links
+    Tidy {
+        /// Pin migrations that are new (a pinned one that was changed is refused all the same)
+        #[arg(long)]
+        bless: bool,
+    },
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let root = root()?;
+    let clean = match Arguments::parse().what {
+        What::Check => steps::check(&root)?,
+        What::Tidy { bless } => {
+            let found = tidy::run(&root, bless)?;
+            report(&found)?;
+            found.is_empty()
+        }
+    };
+    Ok(if clean {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The repository: the folder above this program's sources.
+fn root() -> anyhow::Result<PathBuf> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Ok(sources
+        .parent()
+        .context("xtask has no folder above it")?
+        .to_owned())
+}
+
+/// Says what was found, one violation a line.
+fn report(found: &[String]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for violation in found {
+        writeln!(out, "tidy: {violation}")?;
+    }
+    match found.len() {
+        0 => writeln!(out, "tidy: clean"),
+        count => writeln!(out, "tidy: {count} to mend"),
+    }
+}
