@@ -1,0 +1,160 @@
+use core::fmt;
+use core::str::FromStr;
+
+use ed25519_dalek::Signer as _;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Sha256Digest;
+
+/// Names a key in a statement's header: first 8 bytes of SHA-256 of the public key, in hexadecimal.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct KeyId(String);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// With which a server signs its statements. Wiped when dropped; never prints.
+pub struct SigningKey(ed25519_dalek::SigningKey);
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({}, ..)", self.verifying_key().key_id())
+    }
+}
+
+impl SigningKey {
+    /// Takes the 32 bytes of an Ed25519 private key (RFC 8032, section 5.1.5).
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(ed25519_dalek::SigningKey::from_bytes(bytes))
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn verifying_key(&self) -> VerifyingKey {
+        VerifyingKey(self.0.verifying_key())
+    }
+
+    pub(crate) fn sign(&self, bytes: &[u8]) -> [u8; 64] {
+        self.0.sign(bytes).to_bytes()
+    }
+}
+
+/// Not an Ed25519 public key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not an Ed25519 public key: 64 lower-case hexadecimal digits of a point of large order")]
+pub struct KeyError;
+
+/// With which anyone checks statements; 64 lower-case hexadecimal digits in JSON.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VerifyingKey(ed25519_dalek::VerifyingKey);
+
+impl VerifyingKey {
+    /// Takes the 32 bytes of an Ed25519 public key.
+    ///
+    /// # Errors
+    /// [`KeyError`] where they are no point, or one of small order, for which signatures prove nothing.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeyError> {
+        let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| KeyError)?;
+        if key.is_weak() {
+            return Err(KeyError);
+        }
+        Ok(Self(key))
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
+
+    /// The name by which statements call this key.
+    #[must_use]
+    pub fn key_id(&self) -> KeyId {
+        let Sha256Digest(digest) = Sha256Digest::of(self.0.as_bytes());
+        KeyId(hex::encode(&digest[..8]))
+    }
+
+    pub(crate) fn holds(&self, bytes: &[u8], signature: [u8; 64]) -> bool {
+        let signature = ed25519_dalek::Signature::from_bytes(&signature);
+        self.0.verify_strict(bytes, &signature).is_ok()
+    }
+}
+
+impl fmt::Display for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.to_bytes()))
+    }
+}
+
+impl FromStr for VerifyingKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let Sha256Digest(bytes) = text.parse().map_err(|_| KeyError)?;
+        Self::from_bytes(&bytes)
+    }
+}
+
+impl TryFrom<String> for VerifyingKey {
+    type Error = KeyError;
+
+    fn try_from(text: String) -> Result<Self, KeyError> {
+        text.parse()
+    }
+}
+
+impl From<VerifyingKey> for String {
+    fn from(key: VerifyingKey) -> Self {
+        key.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signing_key_never_prints() {
+        let key = SigningKey::from_bytes(&[0x5A; 32]);
+        let printed = format!("{key:?} {key:#?}");
+        assert!(
+            !printed.contains("5a5a") && !printed.contains("90, 90"),
+            "{printed}"
+        );
+        assert!(printed.contains(&key.verifying_key().key_id().to_string()));
+    }
+
+    #[test]
+    fn weak_and_broken_public_keys_are_refused() {
+        // The neutral point: any message has a "signature" under it.
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        assert_eq!(VerifyingKey::from_bytes(&neutral), Err(KeyError));
+        let no_point = (0..=255)
+            .map(|first| {
+                let mut bytes = [7; 32];
+                bytes[0] = first;
+                bytes
+            })
+            .filter(|bytes| VerifyingKey::from_bytes(bytes).is_err());
+        assert!(
+            no_point.count() > 64,
+            "about half of all encodings are no point"
+        );
+        assert_eq!("00".parse::<VerifyingKey>(), Err(KeyError));
+    }
+
+    #[test]
+    fn public_keys_read_back() {
+        let key = SigningKey::from_bytes(&[1; 32]).verifying_key();
+        assert_eq!(key.to_string().parse(), Ok(key));
+        let json = serde_json::to_string(&key).unwrap();
+        assert_eq!(serde_json::from_str::<VerifyingKey>(&json).unwrap(), key);
+        assert_eq!(key.key_id().to_string().len(), 16);
+    }
+}

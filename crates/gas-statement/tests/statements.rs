@@ -1,0 +1,442 @@
+//! Each rule by which a statement, or a chain of them, is refused.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use ed25519_dalek::Signer as _;
+use gas_statement::{
+    COMPACT_MAX, ChainError, Currency, Evidence, Issue, Payment, Quote, QuoteCheckError, QuoteHash,
+    Settlement, Sha256Digest, Signed, SigningKey, StatementError, check_chain, quote_hash,
+};
+use gas_tariff::{CheckError, QuoteBasis, Tariff, Want};
+use gas_units::{Money, Unit, UnixMillis, UnixTime, VendId, Volume};
+use proptest::prelude::*;
+
+const COMPANY: [u8; 32] = [1; 32];
+const PAY: [u8; 32] = [2; 32];
+
+fn company() -> SigningKey {
+    SigningKey::from_bytes(&COMPANY)
+}
+
+fn pay() -> SigningKey {
+    SigningKey::from_bytes(&PAY)
+}
+
+fn a_quote() -> Quote {
+    let basis = QuoteBasis {
+        unit: Unit::Fen,
+        register_centi_m3: Volume::from_centi_m3(123_456),
+        year_start_register_centi_m3: Volume::from_centi_m3(100_000),
+        purchased_this_year_centi_m3: Volume::ZERO,
+        undelivered: 0,
+        balance: 700,
+    };
+    let want = Want::Amount(Money::from_fen(5_000));
+    let limit = Money::from_fen(100_000);
+    Quote {
+        vend_id: VendId::from_parts(1_795_422_615_000, [7; 10]),
+        meter: "00110000123456".parse().unwrap(),
+        explanation: Tariff::default().quote(basis, want, limit).unwrap(),
+        last_seq: 7,
+        meter_time: UnixTime::from_seconds(1_795_422_000),
+        status_sha256: Sha256Digest::of(b"status"),
+        created_at_ms: UnixMillis::from_millis(1_795_422_615_000),
+        valid_until_ms: UnixMillis::from_millis(1_795_423_515_000),
+    }
+}
+
+fn a_payment(quote: &Signed<Quote>) -> Payment {
+    Payment {
+        vend_id: quote.statement().vend_id,
+        meter: quote.statement().meter,
+        quote_hash: quote_hash(quote),
+        amount_fen: quote.statement().payable(),
+        currency: Currency::Cny,
+        provider: "wechat".to_owned(),
+        order_no: "order".to_owned(),
+        transaction_id: "transaction".to_owned(),
+        paid_at_ms: UnixMillis::from_millis(1_795_422_700_000),
+    }
+}
+
+fn an_issue(quote: &Signed<Quote>, payment: &Signed<Payment>) -> Issue {
+    Issue {
+        vend_id: quote.statement().vend_id,
+        meter: quote.statement().meter,
+        quote_hash: quote_hash(quote),
+        payment_sha256: payment.sha256(),
+        amount_fen: quote.statement().payable(),
+        seq: 8,
+        unit: Unit::Fen,
+        total: 115_000,
+        credit: 5_000,
+        token_sha256: Sha256Digest::of(b"token"),
+        issued_at_ms: UnixMillis::from_millis(1_795_422_701_000),
+    }
+}
+
+fn a_settlement(issue: &Signed<Issue>) -> Settlement {
+    Settlement {
+        vend_id: issue.statement().vend_id,
+        meter: issue.statement().meter,
+        seq: issue.statement().seq,
+        evidence: Evidence::ReceiptApplied,
+        message_sha256: Sha256Digest::of(b"receipt"),
+        last_seq: 8,
+        total: 115_000,
+        balance: 5_700,
+        register_centi_m3: Volume::from_centi_m3(123_456),
+        settled_at_ms: UnixMillis::from_millis(1_795_422_800_000),
+    }
+}
+
+fn verify(compact: &str) -> Result<Signed<Quote>, StatementError> {
+    Signed::verify(compact, &company().verifying_key())
+}
+
+/// A JWS as an attacker with the right key (a later version of us) would make it.
+fn forge(header: &str, payload: &str) -> String {
+    let signed = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(header),
+        URL_SAFE_NO_PAD.encode(payload)
+    );
+    let signature = ed25519_dalek::SigningKey::from_bytes(&COMPANY).sign(signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+}
+
+fn header() -> String {
+    let kid = company().verifying_key().key_id();
+    format!(r#"{{"alg":"EdDSA","kid":"{kid}","typ":"pilotlight-quote+jws"}}"#)
+}
+
+fn payload() -> String {
+    serde_json::to_string(&a_quote()).unwrap()
+}
+
+#[test]
+fn what_was_signed_is_read_back() {
+    let signed = Signed::sign(&company(), a_quote()).unwrap();
+    let read = verify(signed.compact()).unwrap();
+    assert_eq!(read, signed);
+    assert_eq!(read.statement(), &a_quote());
+    assert_eq!(signed.compact(), forge(&header(), &payload()));
+    assert_eq!(
+        quote_hash(&read),
+        QuoteHash(Sha256Digest::of(signed.compact().as_bytes()))
+    );
+    assert_eq!(read.statement().check(), Ok(()));
+}
+
+#[test]
+fn another_key_is_refused() {
+    let signed = Signed::sign(&pay(), a_quote()).unwrap();
+    assert!(matches!(
+        verify(signed.compact()),
+        Err(StatementError::Key { .. })
+    ));
+    // The right key's name on the wrong key's signature.
+    let (_, rest) = signed.compact().split_once('.').unwrap();
+    let claimed = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header()));
+    assert_eq!(verify(&claimed), Err(StatementError::Signature));
+}
+
+#[test]
+fn another_kind_of_statement_is_refused() {
+    let quote = Signed::sign(&company(), a_quote()).unwrap();
+    let payment = Signed::sign(&company(), a_payment(&quote)).unwrap();
+    assert_eq!(
+        verify(payment.compact()),
+        Err(StatementError::Type {
+            expected: "pilotlight-quote+jws",
+            found: "pilotlight-payment+jws".to_owned()
+        })
+    );
+}
+
+#[test]
+fn headers_other_than_ours_are_refused() {
+    let good = header();
+    let with = |from: &str, to: &str| verify(&forge(&good.replace(from, to), &payload()));
+    assert_eq!(
+        with("EdDSA", "none"),
+        Err(StatementError::Algorithm("none".to_owned()))
+    );
+    assert_eq!(
+        with("EdDSA", "HS256"),
+        Err(StatementError::Algorithm("HS256".to_owned()))
+    );
+    for (from, to, says) in [
+        (r#"{"alg""#, r#"{"alg":"EdDSA","alg""#, "duplicate field"),
+        (r#"{"alg""#, r#"{"crit":[],"alg""#, "unknown field"),
+        (r#""alg":"EdDSA","#, "", "missing field"),
+        (r#""alg":"#, r#""alg": "#, "spelling"),
+        (r#""EdDSA""#, r#""\u0045dDSA""#, "spelling"),
+        ("}", "}}", "trailing"),
+    ] {
+        match with(from, to) {
+            Err(StatementError::Header(why)) => assert!(why.contains(says), "{to}: {why}"),
+            other => assert!(matches!(other, Err(StatementError::Header(_))), "{to}"),
+        }
+    }
+}
+
+#[test]
+fn payloads_other_than_ours_are_refused() {
+    let good = payload();
+    for (from, to, says) in [
+        (r#"{"vend_id""#, r#"{"more":1,"vend_id""#, "unknown field"),
+        (
+            r#""last_seq":7"#,
+            r#""last_seq":7,"last_seq":8"#,
+            "duplicate field",
+        ),
+        (r#""last_seq":7,"#, "", "missing field"),
+        (r#""last_seq":7"#, r#""last_seq":7.5"#, "invalid type"),
+        (
+            r#""payable_fen":5000"#,
+            r#""payable_fen":"5000""#,
+            "invalid type",
+        ),
+    ] {
+        let changed = good.replace(from, to);
+        assert_ne!(changed, good, "{from}");
+        match verify(&forge(&header(), &changed)) {
+            Err(StatementError::Payload(why)) => assert!(why.contains(says), "{to}: {why}"),
+            other => assert!(matches!(other, Err(StatementError::Payload(_))), "{to}"),
+        }
+    }
+}
+
+#[test]
+fn other_spellings_of_a_genuine_statement_are_refused() {
+    let compact = Signed::sign(&company(), a_quote()).unwrap().into_parts().0;
+    let padded: Vec<String> = compact
+        .split('.')
+        .map(|part| URL_SAFE.encode(URL_SAFE_NO_PAD.decode(part).unwrap()))
+        .collect();
+    assert_eq!(
+        verify(&padded.join(".")),
+        Err(StatementError::Base64("signature"))
+    );
+    for text in [
+        String::new(),
+        ".".to_owned(),
+        format!("{compact}."),
+        format!(".{compact}"),
+        compact.replacen('.', "", 1),
+    ] {
+        assert_eq!(verify(&text), Err(StatementError::Parts), "{text}");
+    }
+    for text in [
+        format!(" {compact}"),
+        format!("{compact}\n"),
+        compact.replacen('.', "+.", 1),
+    ] {
+        assert!(
+            matches!(verify(&text), Err(StatementError::Base64(_))),
+            "{text}"
+        );
+    }
+    // The last character's unused bits: 86 characters hold 64 bytes and 4 bits more.
+    let last = compact.chars().next_back().unwrap();
+    let other = if last == 'A' { 'B' } else { 'h' };
+    let respelled = format!("{}{other}", &compact[..compact.len() - 1]);
+    assert!(verify(&respelled).is_err());
+}
+
+#[test]
+fn a_statement_broken_anywhere_is_refused() {
+    let compact = Signed::sign(&company(), a_quote()).unwrap().into_parts().0;
+    for end in 0..compact.len() {
+        assert!(verify(&compact[..end]).is_err(), "cut at {end}");
+    }
+    let mut changed = a_quote();
+    changed.explanation.credit += 1;
+    let other = serde_json::to_string(&changed).unwrap();
+    let mut parts: Vec<&str> = compact.split('.').collect();
+    let payload = URL_SAFE_NO_PAD.encode(other);
+    parts[1] = &payload;
+    assert_eq!(verify(&parts.join(".")), Err(StatementError::Signature));
+}
+
+#[test]
+fn too_long_is_neither_made_nor_read() {
+    let quote = Signed::sign(&company(), a_quote()).unwrap();
+    let mut payment = a_payment(&quote);
+    payment.order_no = "x".repeat(COMPACT_MAX);
+    assert_eq!(Signed::sign(&pay(), payment), Err(StatementError::TooLong));
+    assert_eq!(
+        verify(&"x".repeat(COMPACT_MAX + 1)),
+        Err(StatementError::TooLong)
+    );
+    assert_eq!(verify(&"x".repeat(COMPACT_MAX)), Err(StatementError::Parts));
+}
+
+#[test]
+fn a_quote_with_wrong_arithmetic_does_not_check_though_signed() {
+    let mut quote = a_quote();
+    quote.explanation.credit -= 1;
+    let signed = Signed::sign(&company(), quote).unwrap();
+    let differs = CheckError::Differs("what will be credited");
+    assert_eq!(
+        signed.statement().check(),
+        Err(QuoteCheckError::Arithmetic(differs))
+    );
+    let mut quote = a_quote();
+    quote.valid_until_ms = quote.created_at_ms;
+    assert_eq!(quote.check(), Err(QuoteCheckError::Validity));
+}
+
+struct Bundle {
+    quote: Signed<Quote>,
+    payment: Signed<Payment>,
+    issue: Signed<Issue>,
+    settlement: Signed<Settlement>,
+}
+
+impl Bundle {
+    fn check(&self) -> Result<(), ChainError> {
+        check_chain(
+            &self.quote,
+            Some(&self.payment),
+            Some(&self.issue),
+            Some(&self.settlement),
+        )
+    }
+}
+
+fn bundle(
+    payment: impl Fn(&mut Payment),
+    issue: impl Fn(&mut Issue),
+    settlement: impl Fn(&mut Settlement),
+) -> Bundle {
+    let quote = Signed::sign(&company(), a_quote()).unwrap();
+    let mut paid = a_payment(&quote);
+    payment(&mut paid);
+    let paid = Signed::sign(&pay(), paid).unwrap();
+    let mut issued = an_issue(&quote, &paid);
+    issue(&mut issued);
+    let issued = Signed::sign(&company(), issued).unwrap();
+    let mut settled = a_settlement(&issued);
+    settlement(&mut settled);
+    let settled = Signed::sign(&company(), settled).unwrap();
+    Bundle {
+        quote,
+        payment: paid,
+        issue: issued,
+        settlement: settled,
+    }
+}
+
+#[test]
+fn a_whole_chain_holds_and_so_does_its_beginning() {
+    let good = bundle(|_| (), |_| (), |_| ());
+    assert_eq!(good.check(), Ok(()));
+    assert_eq!(check_chain(&good.quote, None, None, None), Ok(()));
+    assert_eq!(
+        check_chain(&good.quote, Some(&good.payment), None, None),
+        Ok(())
+    );
+    assert_eq!(
+        check_chain(&good.quote, None, Some(&good.issue), None),
+        Err(ChainError::Missing("payment"))
+    );
+    let payment = Some(&good.payment);
+    assert_eq!(
+        check_chain(&good.quote, payment, None, Some(&good.settlement)),
+        Err(ChainError::Missing("issue"))
+    );
+}
+
+#[test]
+fn a_chain_with_a_foreign_link_does_not_hold() {
+    let other_vend = VendId::from_parts(5, [5; 10]);
+    let other_meter = "00110000123457".parse().unwrap();
+    let other_hash = QuoteHash::from_bytes([9; 32]);
+    let one = Money::from_fen(1);
+    type Change<T> = Box<dyn Fn(&mut T)>;
+    let payments: Vec<(Change<Payment>, ChainError)> = vec![
+        (
+            Box::new(move |p| p.vend_id = other_vend),
+            ChainError::Vend("payment"),
+        ),
+        (
+            Box::new(move |p| p.meter = other_meter),
+            ChainError::Meter("payment"),
+        ),
+        (
+            Box::new(move |p| p.quote_hash = other_hash),
+            ChainError::QuoteHash("payment"),
+        ),
+        (
+            Box::new(move |p| p.amount_fen = one),
+            ChainError::Amount("payment"),
+        ),
+    ];
+    for (change, why) in payments {
+        assert_eq!(bundle(change, |_| (), |_| ()).check(), Err(why));
+    }
+    let issues: Vec<(Change<Issue>, ChainError)> = vec![
+        (
+            Box::new(move |i| i.vend_id = other_vend),
+            ChainError::Vend("issue"),
+        ),
+        (
+            Box::new(move |i| i.meter = other_meter),
+            ChainError::Meter("issue"),
+        ),
+        (
+            Box::new(move |i| i.quote_hash = other_hash),
+            ChainError::QuoteHash("issue"),
+        ),
+        (
+            Box::new(|i| i.payment_sha256 = Sha256Digest([9; 32])),
+            ChainError::Payment,
+        ),
+        (
+            Box::new(move |i| i.amount_fen = one),
+            ChainError::Amount("issue"),
+        ),
+        (Box::new(|i| i.credit -= 1), ChainError::Credit),
+        (
+            Box::new(|i| i.unit = Unit::CentiCubicMetre),
+            ChainError::Credit,
+        ),
+    ];
+    for (change, why) in issues {
+        assert_eq!(bundle(|_| (), change, |_| ()).check(), Err(why));
+    }
+    let settlements: Vec<(Change<Settlement>, ChainError)> = vec![
+        (
+            Box::new(move |s| s.vend_id = other_vend),
+            ChainError::Vend("settlement"),
+        ),
+        (
+            Box::new(move |s| s.meter = other_meter),
+            ChainError::Meter("settlement"),
+        ),
+        (Box::new(|s| s.seq += 1), ChainError::Settled),
+        (Box::new(|s| s.last_seq -= 1), ChainError::Settled),
+    ];
+    for (change, why) in settlements {
+        assert_eq!(bundle(|_| (), |_| (), change).check(), Err(why));
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "[A-Za-z0-9_.=-]{0,200}") {
+        prop_assert!(verify(&text).is_err());
+    }
+
+    #[test]
+    fn one_changed_character_is_refused(at in 0..1_000_usize, to in "[A-Za-z0-9_-]") {
+        let compact = Signed::sign(&company(), a_quote()).unwrap().into_parts().0;
+        let at = at % compact.len();
+        let changed = format!("{}{to}{}", &compact[..at], &compact[at + 1..]);
+        prop_assume!(changed != compact);
+        prop_assert!(verify(&changed).is_err());
+    }
+}
