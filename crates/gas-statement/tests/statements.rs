@@ -350,13 +350,14 @@ fn a_whole_chain_holds_and_so_does_its_beginning() {
     );
 }
 
+type Change<T> = Box<dyn Fn(&mut T)>;
+
 #[test]
 fn a_chain_with_a_foreign_link_does_not_hold() {
     let other_vend = VendId::from_parts(5, [5; 10]);
     let other_meter = "00110000123457".parse().unwrap();
     let other_hash = QuoteHash::from_bytes([9; 32]);
     let one = Money::from_fen(1);
-    type Change<T> = Box<dyn Fn(&mut T)>;
     let payments: Vec<(Change<Payment>, ChainError)> = vec![
         (
             Box::new(move |p| p.vend_id = other_vend),
@@ -408,6 +409,12 @@ fn a_chain_with_a_foreign_link_does_not_hold() {
     for (change, why) in issues {
         assert_eq!(bundle(|_| (), change, |_| ()).check(), Err(why));
     }
+}
+
+#[test]
+fn a_settlement_of_something_else_does_not_hold() {
+    let other_vend = VendId::from_parts(5, [5; 10]);
+    let other_meter = "00110000123457".parse().unwrap();
     let settlements: Vec<(Change<Settlement>, ChainError)> = vec![
         (
             Box::new(move |s| s.vend_id = other_vend),
