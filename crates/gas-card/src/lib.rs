@@ -9,6 +9,7 @@
 
 mod api;
 mod card;
+pub mod journal;
 
 pub use api::{BootError, CardConfig, Effect, Event, SERIAL_WRITE_MAX};
 pub use card::Card;
