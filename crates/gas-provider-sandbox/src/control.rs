@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::ApiError;
-use crate::cashier::CODE_URL_PREFIX;
+use crate::cashier::{CODE_URL_PREFIX, is_token};
 use crate::faults::Faults;
 use crate::sandbox::Sandbox;
 use crate::store::State as OrderState;
@@ -35,7 +35,7 @@ async fn cashier(Query(query): Query<CodeQuery>) -> Result<Redirect, ApiError> {
     let token = query
         .code_url
         .strip_prefix(CODE_URL_PREFIX)
-        .filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        .filter(|token| is_token(token))
         .ok_or_else(|| ApiError::param("code_url", "this is not a code of this sandbox"))?;
     Ok(Redirect::to(&format!("/cashier/{token}")))
 }

@@ -118,9 +118,8 @@ async fn send(
     notice: &Notice,
     faults: &NotificationFaults,
 ) -> bool {
-    let order = match sandbox.store.by_number(&notice.out_trade_no).await {
-        Ok(Some(order)) => order,
-        Ok(None) | Err(_) => return false,
+    let Ok(Some(order)) = sandbox.store.by_number(&notice.out_trade_no).await else {
+        return false;
     };
     let told = transaction(&sandbox.keys, &order, i64::from(faults.amount_offset_fen));
     let mode = if order.by_public_key {

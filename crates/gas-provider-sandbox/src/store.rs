@@ -60,8 +60,8 @@ pub(crate) enum Prepaid {
     Open,
     /// The number was used before, with other parameters.
     Changed,
-    /// Not payable any more: see the order's state, or its time is over.
-    Over(Order),
+    /// Not payable any more: so is the order's state, or not paid and its time is over.
+    Over(State),
 }
 
 /// What a call to close came to.
@@ -146,7 +146,7 @@ impl Store {
             return Ok(Prepaid::Changed);
         }
         if known.state != State::NotPaid || now_ms >= known.expires_ms {
-            return Ok(Prepaid::Over(known));
+            return Ok(Prepaid::Over(known.state));
         }
         sqlx::query(
             "UPDATE orders SET token = ?, token_ends_ms = ?, by_public_key = ? \

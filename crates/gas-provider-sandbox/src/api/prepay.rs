@@ -34,7 +34,7 @@ pub(super) async fn native(
             "INVALID_REQUEST",
             "请求重入时，参数与首次请求时不一致",
         )),
-        Prepaid::Over(known) => Err(match known.state {
+        Prepaid::Over(state) => Err(match state {
             OrderState::Paid { .. } => ApiError::paid(),
             OrderState::Closed => ApiError::bad_request("ORDER_CLOSED", "该订单已关闭"),
             // The documentation says "use a new number" and gives no code; this one is a choice.

@@ -28,7 +28,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; 
 pub(crate) fn routes() -> Router<Sandbox> {
     Router::new()
         .route("/cashier/{token}", get(show))
-        .route("/cashier/{token}/pay", post(pay))
+        .route("/cashier/{token}/pay", post(pay).get(back))
         .route("/cashier/style.css", get(style))
 }
 
@@ -90,6 +90,27 @@ async fn pay(
         Scene::Payable(_) | Scene::Closed(_) | Scene::Expired(_) => StatusCode::CONFLICT,
     };
     Ok(render(&sandbox, status, &scene, language))
+}
+
+/// `GET /cashier/{token}/pay`: a reload, or the link to the other language, after a 409.
+async fn back(
+    Path(token): Path<String>,
+    Query(choice): Query<Choice>,
+    headers: HeaderMap,
+) -> Result<Redirect, ApiError> {
+    if !is_token(&token) {
+        return Err(ApiError::not_found());
+    }
+    let language = language(&choice, &headers);
+    Ok(Redirect::to(&format!(
+        "/cashier/{token}?lang={}",
+        language.tag()
+    )))
+}
+
+/// Whether `text` could be a token: it is then safe in an address.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 async fn style() -> Response {

@@ -77,7 +77,7 @@ static CHINESE: Words = Words {
     pay_to: "付款给",
     description: "商品",
     order_number: "商户订单号",
-    pay_before: "请在此时间前支付",
+    pay_before: "支付截止",
     transaction: "支付单号",
     paid_at: "支付时间",
     confirm: "确认支付",
