@@ -121,13 +121,13 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> 
 ///
 /// # Errors
 /// Those of [`read_private`] and [`write_private`], and of `make`.
-pub fn read_or_create_private<E: From<PrivateFileError>>(
+pub fn read_or_create_private<E: From<PrivateFileError>, B: Into<Zeroizing<Vec<u8>>>>(
     path: &Path,
-    make: impl FnOnce() -> Result<Zeroizing<Vec<u8>>, E>,
+    make: impl FnOnce() -> Result<B, E>,
 ) -> Result<Zeroizing<Vec<u8>>, E> {
     match read_private(path) {
         Err(PrivateFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            let bytes = make()?;
+            let bytes = make()?.into();
             write_private(path, &bytes)?;
             Ok(bytes)
         }
@@ -233,9 +233,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
         let make = |bytes: &'static [u8]| {
-            read_or_create_private(&path, || {
-                Ok::<_, PrivateFileError>(Zeroizing::new(bytes.into()))
-            })
+            read_or_create_private(&path, || Ok::<_, PrivateFileError>(Vec::from(bytes)))
         };
         assert_eq!(make(b"first").unwrap().as_slice(), b"first");
         assert_eq!(make(b"second").unwrap().as_slice(), b"first");
