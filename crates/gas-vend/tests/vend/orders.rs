@@ -1,0 +1,96 @@
+use std::collections::BTreeSet;
+
+use gas_vend::{Event, Vend, VendState};
+use proptest::prelude::*;
+
+use crate::facts::{NOW, issued, new_vend, payment, receipt, settlement};
+use crate::table::events;
+
+/// What may follow what: the order of the glossary, and late money.
+fn may_follow(before: VendState, after: VendState) -> bool {
+    match after {
+        VendState::Quoted => false,
+        VendState::TenderRequested => before == VendState::Quoted,
+        VendState::Expired => before == VendState::Quoted || before == VendState::TenderRequested,
+        VendState::TenderConfirmed => {
+            before == VendState::TenderRequested || before == VendState::Expired
+        }
+        VendState::TokenIssued => before == VendState::TenderConfirmed,
+        VendState::Delivered => before == VendState::TokenIssued,
+        VendState::Accepted => before == VendState::Delivered,
+    }
+}
+
+struct Life {
+    vend: Vend,
+    timeline: Vec<VendState>,
+    effects: BTreeSet<String>,
+}
+
+impl Life {
+    fn live(&mut self, event: Event) {
+        let paid = matches!(event, Event::PaymentConfirmed(_));
+        let Ok(applied) = self.vend.apply(event, NOW) else {
+            return;
+        };
+        for state in applied.reached {
+            let before = self.timeline.last().copied().unwrap();
+            assert!(may_follow(before, state), "{before:?} -> {state:?}");
+            self.timeline.push(state);
+        }
+        assert_eq!(self.timeline.last(), Some(&applied.vend.state()));
+        let known = [
+            self.vend.payment(),
+            self.vend.issue(),
+            self.vend.settlement(),
+        ];
+        let now = [
+            applied.vend.payment(),
+            applied.vend.issue(),
+            applied.vend.settlement(),
+        ];
+        for (known, now) in known.into_iter().zip(now) {
+            assert!(
+                known.is_none() || known == now,
+                "a fact was lost or changed"
+            );
+        }
+        assert!(self.vend.token().is_none() || self.vend.token() == applied.vend.token());
+        assert!(
+            !paid || applied.vend.payment().is_some(),
+            "a payment was lost"
+        );
+        self.effects
+            .extend(applied.effects.iter().map(gas_vend::Effect::id));
+        self.vend = applied.vend;
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_order_loses_a_payment_issues_twice_or_skips(
+        picks in prop::collection::vec(0..events().len(), 0..60)
+    ) {
+        let all = events();
+        let mut life = Life {
+            vend: new_vend(),
+            timeline: vec![VendState::Quoted],
+            effects: BTreeSet::new(),
+        };
+        for pick in picks {
+            life.live(all[pick].1.clone());
+        }
+        let sale = |life: &Life| life.effects.iter().any(|id| id.starts_with("company/sale:"));
+        prop_assert_eq!(life.vend.payment().is_some(), sale(&life), "issue what is paid, only that");
+        // Whatever happened before, what must still come brings the vend to its end.
+        life.live(Event::PaymentConfirmed(payment(|_| {})));
+        life.live(Event::TokenIssued(issued(|_| {})));
+        life.live(Event::ReceiptDelivered { receipt: receipt(|_| {}) });
+        let receipt = gas_api::HexBytes(receipt(|_| {}).to_bytes());
+        life.live(Event::ReceiptBelieved { receipt, settlement: settlement(|_| {}) });
+        prop_assert_eq!(life.vend.state(), VendState::Accepted);
+        prop_assert!(sale(&life));
+        let issues = life.timeline.iter().filter(|state| **state == VendState::TokenIssued).count();
+        prop_assert_eq!(issues, 1);
+    }
+}
