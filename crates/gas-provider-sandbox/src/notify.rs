@@ -81,11 +81,10 @@ async fn attempt(sandbox: Sandbox, client: reqwest::Client, notice: Notice) {
         }
     }
     let now_ms = sandbox.now();
-    let next_ms = if delivered {
-        None
-    } else {
-        next_attempt_ms(&sandbox, &notice, now_ms)
-    };
+    let delay_ms = retry_delay_ms(notice.attempts, sandbox.config.notification_speedup);
+    let next_ms = delay_ms
+        .filter(|_| !delivered)
+        .map(|delay| now_ms.saturating_add(delay));
     let order = notice.out_trade_no.as_str();
     tracing::info!(
         order,
@@ -103,12 +102,11 @@ async fn attempt(sandbox: Sandbox, client: reqwest::Client, notice: Notice) {
     }
 }
 
-/// When to try again after one more failure; `None` when that was the last attempt.
-fn next_attempt_ms(sandbox: &Sandbox, notice: &Notice, now_ms: i64) -> Option<i64> {
-    let failed = usize::try_from(notice.attempts).ok()?;
-    let delay_ms = i64::from(*RETRY_DELAYS_S.get(failed)?) * 1000;
-    let speedup = i64::from(sandbox.config.notification_speedup.max(1));
-    Some(now_ms.saturating_add(delay_ms / speedup))
+/// How long to wait after a failure that `attempts` others went before (ms); `None` when it was
+/// the last attempt.
+fn retry_delay_ms(attempts: i64, speedup: u32) -> Option<i64> {
+    let delay_s = RETRY_DELAYS_S.get(usize::try_from(attempts).ok()?)?;
+    Some(i64::from(*delay_s) * 1000 / i64::from(speedup.max(1)))
 }
 
 /// Sends one copy; true when the merchant took it.
@@ -164,4 +162,24 @@ fn message(sandbox: &Sandbox, notice: &Notice, told: &Value) -> Result<Value, Ap
         "summary": "支付成功",
         "resource": resource,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_follow_the_documented_schedule_and_end() {
+        assert_eq!(retry_delay_ms(0, 1), Some(15_000));
+        assert_eq!(retry_delay_ms(14, 1), Some(21_600_000));
+        assert_eq!(retry_delay_ms(15, 1), None);
+        let total: u32 = RETRY_DELAYS_S.iter().sum();
+        assert_eq!(
+            total,
+            24 * 3600 + 4 * 60,
+            "24 h 4 min, says the documentation"
+        );
+        assert_eq!(retry_delay_ms(3, 100), Some(1_800));
+        assert_eq!(retry_delay_ms(0, 0), Some(15_000));
+    }
 }

@@ -328,3 +328,56 @@ fn read_notice(row: &SqliteRow) -> Result<Notice, Error> {
         delivered_ms: row.try_get("delivered_ms")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(token: &str) -> Order {
+        Order {
+            out_trade_no: "ORDER1".to_owned(),
+            request: "{}".to_owned(),
+            description: "gas".to_owned(),
+            attach: String::new(),
+            notify_url: "https://pay.example/notify".to_owned(),
+            total_fen: 1,
+            expires_ms: 1000,
+            token: token.to_owned(),
+            token_ends_ms: 1000,
+            by_public_key: false,
+            state: State::NotPaid,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_ends_late_does_not_undo_a_newer_request_to_send() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let store = Store::open(&dir.path().join("orders.sqlite"))
+            .await
+            .unwrap();
+        store.prepay(&order("t"), 0).await.unwrap();
+        let paying = Paying {
+            token: "t",
+            transaction_id: "4200".to_owned(),
+            event_id: "EV-1".to_owned(),
+            now_ms: 1,
+            notify_ms: 1,
+        };
+        assert!(store.pay(&paying).await.unwrap());
+        assert!(!store.pay(&paying).await.unwrap(), "once");
+
+        let begun = store.due(1, 10).await.unwrap().remove(0);
+        assert!(store.send_again("ORDER1", 5).await.unwrap());
+        store.attempted(&begun, None, Some(6)).await.unwrap();
+        let again = store.due(5, 10).await.unwrap().remove(0);
+        assert_eq!((again.attempts, again.delivered_ms), (0, None));
+
+        store.attempted(&again, None, Some(7)).await.unwrap();
+        let told = store.notice("ORDER1").await.unwrap().unwrap();
+        assert_eq!(
+            (told.attempts, told.next_ms, told.delivered_ms),
+            (1, None, Some(7))
+        );
+        assert_eq!(store.next_due_ms().await.unwrap(), None);
+    }
+}

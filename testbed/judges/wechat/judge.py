@@ -135,6 +135,8 @@ class Judge:
         form = re.search(r'<form method=post action="([^"]+)"', page.text)
         self.check("the cashier shows a form", page.status_code == 200 and form, page.text)
         self.check("the cashier shows the amount", "30.50" in page.text, page.text)
+        if not form:
+            raise RuntimeError("without the cashier's form nobody can pay")
         form_url = urllib.parse.urljoin(page.url, form[1])
         paid = web.post(form_url, timeout=DEADLINE_S)
         self.check("the cashier says paid", paid.status_code == 200 and ">Paid<" in paid.text, paid.text)
