@@ -1,1 +1,19 @@
-//! The payment system server
+//! The payment system server: takes a tender for a quote to a payment provider, and believes only what
+//! the provider answers to our own question.
+//!
+//! Shell around `gas-tender` (decides), `gas-tender-wechat` (speaks to the provider, as bytes) and
+//! `gas-store` (keeps). The amount comes from the gas company's signed quote only. It holds no key that
+//! could make gas.
+#![forbid(unsafe_code)]
+
+mod config;
+mod desk;
+mod dispatch;
+mod routes;
+mod wechat;
+
+pub use config::{Config, ConfigError, Setup, WeChatConfig, init};
+pub use desk::{Desk, DeskError};
+pub use dispatch::Dispatch;
+pub use routes::routes;
+pub use wechat::WeChat;

@@ -1,0 +1,227 @@
+//! Where a tender changes: read, let the core decide, save; again where somebody else was faster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gas_api::pay::{PaymentRequest, Presentation, TenderState};
+use gas_api::{DigestError, Jws};
+use gas_http::{BoxError, Waker, now};
+use gas_statement::{Currency, Payment, Quote, Signed, SigningKey, VerifyingKey, quote_hash};
+use gas_store::StoreError;
+use gas_store::pay::{Change, NotificationId, PayStore, Saved, TenderRow};
+use gas_tender::{Applied, Event, NewTender, PaidFact, State, Tender};
+use gas_units::VendId;
+use tokio::sync::watch;
+
+use crate::wechat::{NAME, WeChat};
+
+/// How often a lost race is run again; each loss means that somebody else got on.
+const RACES_MAX: u32 = 16;
+
+/// All that the server's routes and its outbox share. Cheap to clone.
+#[derive(Clone)]
+pub struct Desk {
+    pub(crate) store: PayStore,
+    pub(crate) wechat: Arc<WeChat>,
+    pub(crate) company_key: VerifyingKey,
+    key: Arc<SigningKey>,
+    waker: Waker,
+    changes: Arc<watch::Sender<u64>>,
+}
+
+/// Why a tender could not be changed. Nothing was saved.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeskError {
+    /// Too many others changed it at the same time.
+    #[error("the tender changes faster than it can be read; ask again")]
+    Contended,
+    /// A statement cannot be signed.
+    #[error("the payment statement cannot be made")]
+    Statement(#[source] BoxError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no such tender.
+    #[error("there is no such tender")]
+    Unknown,
+}
+
+/// What led to an event, to be saved with its outcome.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cause<'a> {
+    pub(crate) performed: Option<&'a str>,
+    pub(crate) notification: Option<NotificationId<'a>>,
+}
+
+impl Desk {
+    /// A desk over `store` and the provider. `waker` wakes the runner of its outbox.
+    #[must_use]
+    pub fn new(
+        store: PayStore,
+        wechat: WeChat,
+        company_key: VerifyingKey,
+        key: SigningKey,
+        waker: Waker,
+    ) -> Self {
+        Self {
+            store,
+            wechat: Arc::new(wechat),
+            company_key,
+            key: Arc::new(key),
+            waker,
+            changes: Arc::new(watch::Sender::new(0)),
+        }
+    }
+
+    /// The key that signs payments and webhooks.
+    pub(crate) fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    /// Opens a tender for a verified quote; an existing one is left as it is.
+    pub(crate) async fn open(&self, quote: &Signed<Quote>) -> Result<TenderRow, DeskError> {
+        let statement = quote.statement();
+        let wanted = NewTender {
+            vend_id: statement.vend_id,
+            meter: statement.meter,
+            quote_hash: quote_hash(quote).to_string(),
+            amount: statement.payable(),
+            provider: NAME.to_owned(),
+            expires_at: statement.valid_until_ms,
+        };
+        let vend_id = wanted.vend_id;
+        let applied =
+            Tender::request(wanted, now()).map_err(|error| DeskError::Statement(error.into()))?;
+        if self.store.create(&applied, quote.compact(), now()).await? == Saved::Done {
+            self.tell();
+        }
+        self.row(vend_id).await
+    }
+
+    /// The tender of a vend.
+    pub(crate) async fn row(&self, vend_id: VendId) -> Result<TenderRow, DeskError> {
+        self.store.find(vend_id).await?.ok_or(DeskError::Unknown)
+    }
+
+    /// Lets `event` happen to a tender and saves what comes of it, all or nothing.
+    pub(crate) async fn happen(
+        &self,
+        vend_id: VendId,
+        event: Event,
+        cause: Cause<'_>,
+    ) -> Result<TenderRow, DeskError> {
+        for _ in 0..RACES_MAX {
+            let row = self.row(vend_id).await?;
+            let now = now();
+            let applied = row.tender.apply(event.clone(), now);
+            let payment = self.payment_for(&row, &applied)?;
+            let change = Change {
+                applied: &applied,
+                version: row.version,
+                payment: payment.as_deref(),
+                performed: cause.performed,
+                notification: cause.notification,
+                now,
+            };
+            if self.store.save(change).await? == Saved::Done {
+                if applied.tender.contradiction().is_some() && row.tender.contradiction().is_none()
+                {
+                    tracing::error!(%vend_id, order_no = applied.tender.order_no(),
+                        "ALARM: the provider tells another amount than was asked for; kept aside, nothing issued");
+                }
+                self.tell();
+                return self.row(vend_id).await;
+            }
+        }
+        Err(DeskError::Contended)
+    }
+
+    /// The signed statement, where the tender has become paid and has none.
+    fn payment_for(&self, row: &TenderRow, applied: &Applied) -> Result<Option<String>, DeskError> {
+        let State::Paid(fact) = applied.tender.state() else {
+            return Ok(None);
+        };
+        if row.payment.is_some() {
+            return Ok(None);
+        }
+        self.sign(&applied.tender, fact)
+            .map(Some)
+            .map_err(DeskError::Statement)
+    }
+
+    fn sign(&self, tender: &Tender, fact: &PaidFact) -> Result<String, BoxError> {
+        let payment = Payment {
+            vend_id: tender.vend_id(),
+            meter: tender.meter(),
+            quote_hash: tender.quote_hash().parse()?,
+            amount_fen: fact.amount,
+            currency: Currency::Cny,
+            provider: tender.provider().to_owned(),
+            order_no: tender.order_no().to_owned(),
+            transaction_id: fact.transaction_id.clone(),
+            paid_at_ms: fact.paid_at,
+        };
+        Ok(Signed::sign(&self.key, payment)?.compact().to_owned())
+    }
+
+    /// Waits until `done` holds for the tender, at most `wait`; gives the tender as it then is.
+    pub(crate) async fn wait_for(
+        &self,
+        row: TenderRow,
+        wait: Duration,
+        done: impl Fn(&State) -> bool,
+    ) -> Result<TenderRow, DeskError> {
+        let mut changes = self.changes.subscribe();
+        let deadline = tokio::time::Instant::now() + wait;
+        let mut row = self.row(row.tender.vend_id()).await?;
+        while !done(row.tender.state()) {
+            let changed = tokio::time::timeout_at(deadline, changes.changed()).await;
+            row = self.row(row.tender.vend_id()).await?;
+            if !matches!(changed, Ok(Ok(()))) {
+                break;
+            }
+        }
+        Ok(row)
+    }
+
+    fn tell(&self) {
+        self.waker.wake();
+        self.changes
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// The tender as the API shows it.
+    ///
+    /// # Errors
+    /// [`DigestError`] where the stored quote hash is broken.
+    pub(crate) fn view(&self, row: &TenderRow) -> Result<gas_api::pay::Tender, DigestError> {
+        let tender = &row.tender;
+        let (state, request) = match tender.state() {
+            State::Requested => (TenderState::Requested, None),
+            State::Open { code_url } => (TenderState::Open, Some(self.request(tender, code_url))),
+            State::Closed => (TenderState::Closed, None),
+            State::Paid(_) => (TenderState::Paid, None),
+        };
+        Ok(gas_api::pay::Tender {
+            vend_id: tender.vend_id(),
+            quote_hash: tender.quote_hash().parse()?,
+            state,
+            amount_fen: tender.amount(),
+            order_no: tender.order_no().to_owned(),
+            payment_request: request,
+            payment: row.payment.clone().map(Jws),
+        })
+    }
+
+    fn request(&self, tender: &Tender, code_url: &str) -> PaymentRequest {
+        PaymentRequest {
+            provider: tender.provider().to_owned(),
+            presentation: Presentation::Native,
+            code_url: code_url.to_owned(),
+            link: self.wechat.cashier_link(code_url),
+            amount_fen: tender.amount(),
+            expires_at_ms: tender.expires_at(),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The provider over HTTP: sends what `gas-tender-wechat` signed, hands it the raw answer.
+
+use std::time::Duration;
+
+use gas_http::{BoxError, now, random};
+use gas_tender::{CloseOutcome, Event, PaidFact, PrepayRefusal, QueryAnswer, Tender};
+use gas_tender_wechat::{
+    Answer, Class, Credentials, ErrorCode, Merchant, Method, Notification, NotificationError,
+    Order, OrderNumber, Payment, ProviderError, SignatureHeaders, SignedRequest, TradeState,
+};
+use gas_units::UnixMillis;
+
+use crate::config::WeChatConfig;
+
+/// The provider's name in orders, transfers and statements.
+pub(crate) const NAME: &str = "wechat";
+
+const CONNECT_MAX: Duration = Duration::from_secs(3);
+const TOTAL_MAX: Duration = Duration::from_secs(8);
+
+/// Most bytes of an answer.
+const ANSWER_MAX: usize = 256 * 1024;
+
+/// The provider, as one merchant sees it.
+pub struct WeChat {
+    merchant: Merchant,
+    http: reqwest::Client,
+    config: WeChatConfig,
+}
+
+struct RawAnswer {
+    status: u16,
+    headers: reqwest::header::HeaderMap,
+    body: Vec<u8>,
+}
+
+impl RawAnswer {
+    fn view(&self) -> Answer<'_> {
+        Answer {
+            status: self.status,
+            headers: signature_headers(&self.headers),
+            body: &self.body,
+        }
+    }
+}
+
+fn signature_headers(headers: &reqwest::header::HeaderMap) -> SignatureHeaders<'_> {
+    SignatureHeaders::read(|name| headers.get(name).and_then(|value| value.to_str().ok()))
+}
+
+impl WeChat {
+    /// The provider at `config.base_url`.
+    ///
+    /// # Errors
+    /// When the credentials cannot be used or the system gives no HTTP client.
+    pub fn new(credentials: &Credentials, config: WeChatConfig) -> Result<Self, BoxError> {
+        let merchant = Merchant::new(credentials, &config.notify_url)?;
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_MAX)
+            .timeout(TOTAL_MAX)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Self {
+            merchant,
+            http,
+            config,
+        })
+    }
+
+    /// A page where this payment can be made in a browser, where the provider has one.
+    pub(crate) fn cashier_link(&self, code_url: &str) -> Option<String> {
+        let base = self.config.cashier_url.as_ref()?;
+        let mut link = reqwest::Url::parse(base).ok()?;
+        link.query_pairs_mut().append_pair("code_url", code_url);
+        Some(link.into())
+    }
+
+    /// Asks for a payment request.
+    pub(crate) async fn prepay(&self, tender: &Tender) -> Result<Event, BoxError> {
+        let number = order_number(tender)?;
+        let description = self.config.description.clone();
+        let order = Order::new(number, description, tender.amount(), tender.expires_at())?;
+        let request = self.merchant.native_prepay(&order, random()?, now())?;
+        let answer = self.send(request).await?;
+        match self.merchant.read_prepay_answer(&answer.view(), now()) {
+            Ok(code) => Ok(Event::PrepayAnswered {
+                code_url: code.as_str().to_owned(),
+            }),
+            Err(error) => refusal(&error)
+                .map(Event::PrepayRefused)
+                .ok_or_else(|| error.into()),
+        }
+    }
+
+    /// Asks how an order stands.
+    pub(crate) async fn query(&self, tender: &Tender) -> Result<QueryAnswer, BoxError> {
+        let number = order_number(tender)?;
+        let request = self.merchant.query(number, random()?, now())?;
+        let answer = self.send(request).await?;
+        let found = self
+            .merchant
+            .read_query_answer(number, &answer.view(), now())?;
+        Ok(match found.map(|transaction| transaction.state) {
+            None => QueryAnswer::Unknown,
+            Some(TradeState::NotPaid) => QueryAnswer::Unpaid,
+            // A refund asked for at the provider's console does not unmake the payment.
+            Some(TradeState::Paid(payment) | TradeState::Refunding(payment)) => {
+                QueryAnswer::Paid(fact(payment))
+            }
+            Some(TradeState::Closed) => QueryAnswer::Closed,
+        })
+    }
+
+    /// Closes an order, so that it can no longer be paid.
+    pub(crate) async fn close(&self, tender: &Tender) -> Result<CloseOutcome, BoxError> {
+        let request = self
+            .merchant
+            .close(order_number(tender)?, random()?, now())?;
+        let answer = self.send(request).await?;
+        Ok(
+            match self.merchant.read_close_answer(&answer.view(), now())? {
+                gas_tender_wechat::CloseOutcome::Closed => CloseOutcome::Closed,
+                gas_tender_wechat::CloseOutcome::AlreadyPaid => CloseOutcome::AlreadyPaid,
+                gas_tender_wechat::CloseOutcome::NeverCreated => CloseOutcome::Unknown,
+            },
+        )
+    }
+
+    /// Verifies and opens a notification.
+    pub(crate) fn read_notification(
+        &self,
+        headers: &axum::http::HeaderMap,
+        body: &[u8],
+        now: UnixMillis,
+    ) -> Result<Notification, NotificationError> {
+        self.merchant
+            .read_notification(&signature_headers(headers), body, now)
+    }
+
+    async fn send(&self, request: SignedRequest) -> Result<RawAnswer, BoxError> {
+        let method = match request.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+        };
+        // The path goes out exactly as it was signed.
+        let url = format!(
+            "{}{}",
+            self.config.base_url.trim_end_matches('/'),
+            request.path
+        );
+        let mut builder = self.http.request(method, url).body(request.body);
+        for (name, value) in request.headers {
+            builder = builder.header(name, value);
+        }
+        let mut response = builder.send().await.map_err(reqwest::Error::without_url)?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(reqwest::Error::without_url)?
+        {
+            if body.len() + chunk.len() > ANSWER_MAX {
+                return Err("the provider's answer is longer than 256 KiB".into());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(RawAnswer {
+            status,
+            headers,
+            body,
+        })
+    }
+}
+
+fn order_number(tender: &Tender) -> Result<OrderNumber, BoxError> {
+    Ok(tender.order_no().parse()?)
+}
+
+pub(crate) fn fact(payment: Payment) -> PaidFact {
+    let Payment {
+        transaction_id,
+        amount,
+        paid_at,
+    } = payment;
+    PaidFact {
+        transaction_id,
+        amount,
+        paid_at,
+    }
+}
+
+/// A refusal that settles something; `None` where the same call has to be made again.
+fn refusal(error: &ProviderError) -> Option<PrepayRefusal> {
+    if error.class() != Class::Definite {
+        return None;
+    }
+    match error.code()? {
+        ErrorCode::OrderPaid => Some(PrepayRefusal::Paid),
+        ErrorCode::OrderClosed => Some(PrepayRefusal::Closed),
+        // Refused for good: the same parameters will never be taken.
+        ErrorCode::ParamError
+        | ErrorCode::InvalidRequest
+        | ErrorCode::AppidMchidNotMatch
+        | ErrorCode::MchNotExists
+        | ErrorCode::OutTradeNoUsed => Some(PrepayRefusal::Refused),
+        // Our clock, key, rights or limits, or a passing fault: once it is set right, the same call
+        // goes through. Until then the tender waits, and is closed at its expiry.
+        ErrorCode::SignError
+        | ErrorCode::NoAuth
+        | ErrorCode::RuleLimit
+        | ErrorCode::TradeError
+        | ErrorCode::AccountError
+        | ErrorCode::NotEnough
+        | ErrorCode::OrderNotExist
+        | ErrorCode::ResourceNotExists
+        | ErrorCode::FrequencyLimited
+        | ErrorCode::SystemError
+        | ErrorCode::BankError
+        | ErrorCode::OpenidMismatch
+        | ErrorCode::InvalidTransactionid
+        | ErrorCode::Other(_) => None,
+    }
+}
