@@ -1,1 +1,14 @@
-//! Starts all parts on one machine, each its own process: demo, up, fault tests
+//! All parts on one machine, each its own process with its own folder in one run directory.
+//!
+//! [`Run`] sets a run directory up, starts and kills parts and starts them again on the same ports. The
+//! commands and configurations of all parts are in one file, `parts.rs`.
+#![forbid(unsafe_code)]
+
+mod parts;
+mod ports;
+mod process;
+mod run;
+
+pub use parts::{Part, Settings};
+pub use process::Ready;
+pub use run::Run;

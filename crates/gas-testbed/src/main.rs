@@ -1,2 +1,61 @@
-//! Starts all parts on one machine, each its own process: demo, up, fault tests
-fn main() {}
+//! Starts all parts on one machine, each its own process: one top-up to watch (`demo`), or everything
+//! kept running (`up`).
+#![forbid(unsafe_code)]
+
+mod demo;
+mod judge;
+mod screen;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use gas_testbed::Settings;
+
+/// All parts of Pilotlight on this machine, each its own process.
+#[derive(Parser)]
+#[command(name = "testbed", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// One top-up before your eyes, all parts as real processes
+    Demo(demo::Demo),
+    /// Start all parts and keep them running until Ctrl-C
+    Up {
+        /// Seconds of the meter's time in one of ours
+        #[arg(long, default_value_t = Settings::default().speed, value_parser = clap::value_parser!(u32).range(1..))]
+        speed: u32,
+        /// Where keys and data are; kept for the next start
+        #[arg(long, default_value = "run")]
+        run_dir: PathBuf,
+    },
+    /// Let a program that others wrote judge ours
+    Judge {
+        /// Which one
+        judge: judge::Judge,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    match Arguments::parse().command {
+        Command::Demo(demo) => demo.run().await,
+        Command::Up { speed, run_dir } => {
+            up::up(
+                &run_dir,
+                Settings {
+                    speed,
+                    ..Settings::default()
+                },
+            )
+            .await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Judge { judge } => judge.run().await,
+    }
+}

@@ -1,0 +1,369 @@
+//! Every part's command and configuration, in one place.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use gas_http::{AccessKey, read_private, write_private};
+use gas_units::MeterNumber;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::ports::Ports;
+
+/// The file that says that a folder is a run directory.
+const PORTS_FILE: &str = "ports.json";
+
+/// What listens, and has a port for the life of the run directory.
+const LISTENERS: [&str; 6] = ["provider", "company", "pay", "cloud", "hci", "fault"];
+
+/// The one meter of the testbed.
+const METER: &str = "26110000012345";
+
+/// A program of the whole, running as long as the run does. In the order in which they start.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Part {
+    /// The payment provider (sandbox).
+    Provider,
+    /// The gas company's server.
+    Company,
+    /// The payment server.
+    Pay,
+    /// The cloud data server.
+    Cloud,
+    /// The virtual radio between card and phone.
+    Radio,
+    /// The gas meter.
+    Meter,
+    /// The card in the meter.
+    Card,
+}
+
+impl Part {
+    /// All of them, in the order in which they start.
+    pub const ALL: [Self; 7] = [
+        Self::Provider,
+        Self::Company,
+        Self::Pay,
+        Self::Cloud,
+        Self::Radio,
+        Self::Meter,
+        Self::Card,
+    ];
+
+    /// Its name, and that of its folder in the run directory.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Company => "company",
+            Self::Pay => "pay",
+            Self::Cloud => "cloud",
+            Self::Radio => "radio",
+            Self::Meter => "meter",
+            Self::Card => "card",
+        }
+    }
+
+    /// What it is, for people.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Provider => "payment provider (sandbox)",
+            Self::Company => "gas company server",
+            Self::Pay => "payment server",
+            Self::Cloud => "cloud data server",
+            Self::Radio => "virtual radio",
+            Self::Meter => "gas meter",
+            Self::Card => "card",
+        }
+    }
+
+    /// Whether others must be ready before it can start: the card opens the radio and the meter's port.
+    pub(crate) const fn needs_others(self) -> bool {
+        match self {
+            Self::Card => true,
+            Self::Provider
+            | Self::Company
+            | Self::Pay
+            | Self::Cloud
+            | Self::Radio
+            | Self::Meter => false,
+        }
+    }
+}
+
+/// How a run differs from the usual.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// Seconds of the meter's time in one of ours.
+    pub speed: u32,
+    /// The provider repeats notifications this many times sooner than the real one.
+    pub notification_speedup: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            speed: 1,
+            notification_speedup: 30,
+        }
+    }
+}
+
+/// A run directory: where everything is, and with what each part is started.
+#[derive(Debug)]
+pub(crate) struct Site {
+    root: PathBuf,
+    programs: PathBuf,
+    repository: PathBuf,
+    ports: Ports,
+    settings: Settings,
+}
+
+impl Site {
+    pub(crate) fn open(root: PathBuf, settings: Settings) -> anyhow::Result<Self> {
+        let ports = Ports::read_or_choose(&root.join(PORTS_FILE), &LISTENERS)?;
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
+            .canonicalize()?;
+        Ok(Self {
+            root,
+            programs: programs()?,
+            repository,
+            ports,
+            settings,
+        })
+    }
+
+    /// Whether a folder is a run directory.
+    pub(crate) fn is_at(dir: &Path) -> bool {
+        dir.join(PORTS_FILE).is_file()
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn dir(&self, part: Part) -> PathBuf {
+        self.root.join(part.name())
+    }
+
+    pub(crate) fn phone_dir(&self) -> PathBuf {
+        self.root.join("phone")
+    }
+
+    fn address(&self, name: &str) -> anyhow::Result<String> {
+        Ok(self.ports.address(name)?.to_string())
+    }
+
+    pub(crate) fn url(&self, name: &str) -> anyhow::Result<String> {
+        Ok(format!("http://{}", self.address(name)?))
+    }
+
+    /// Runs every program's `init`, hands each what it must know of the others, and writes their
+    /// configurations. Run again, it changes nothing but settings.
+    pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
+        let meter: MeterNumber = METER.parse().context("the testbed's meter number")?;
+        self.init(Part::Provider).await?;
+        let company_key = public_key(&self.init(Part::Company).await?)?;
+        let pay_key = public_key(&self.init(Part::Pay).await?)?;
+        self.init(Part::Cloud).await?;
+
+        let cloud = self.dir(Part::Cloud);
+        let at_company = access_key(&cloud.join("company.key"))?;
+        let at_pay = access_key(&cloud.join("pay.key"))?;
+        let called_by_cloud =
+            |key: &AccessKey| json!([{"name": "cloud", "access_key_sha256": key.sha256()}]);
+
+        self.configure(
+            Part::Company,
+            &json!({
+                "listen": self.address("company")?,
+                "callers": called_by_cloud(&at_company),
+                "pay_public_key": pay_key,
+            }),
+        )?;
+        hand_over(
+            &self.dir(Part::Provider).join("merchant.json"),
+            &self.dir(Part::Pay).join("merchant.json"),
+        )?;
+        self.configure(
+            Part::Pay,
+            &json!({
+                "listen": self.address("pay")?,
+                "callers": called_by_cloud(&at_pay),
+                "company_public_key": company_key,
+                "cloud_url": self.url("cloud")?,
+                "wechat": {
+                    "base_url": self.url("provider")?,
+                    "merchant_file": "merchant.json",
+                    "notify_url": format!("{}/v1/notifications/wechat", self.url("pay")?),
+                    "description": "Gas top-up",
+                    "cashier_url": format!("{}/sandbox/cashier", self.url("provider")?),
+                },
+            }),
+        )?;
+        self.configure(
+            Part::Cloud,
+            &json!({
+                "listen": self.address("cloud")?,
+                "company": {"url": self.url("company")?, "access_key_file": "company.key"},
+                "pay": {"url": self.url("pay")?, "access_key_file": "pay.key"},
+                "company_public_key": company_key,
+                "pay_public_key": pay_key,
+            }),
+        )?;
+        self.prepare_meter(meter).await
+    }
+
+    async fn prepare_meter(&self, meter: MeterNumber) -> anyhow::Result<()> {
+        let mut add = self.program("gas-company");
+        add.args(["meter", "add", "--data-dir"])
+            .arg(self.dir(Part::Company));
+        add.args(["--meter", &meter.to_string()]);
+        let facts = json_of(add).await?;
+        let key = facts["key"]
+            .as_str()
+            .context("gas-company meter add told no key")?;
+        write_private(&self.dir(Part::Meter).join("meter.key"), key.as_bytes())?;
+        self.configure(
+            Part::Meter,
+            &json!({
+                "meter": meter,
+                "key_file": "meter.key",
+                "days_file": self.repository.join("data/household_gas_daily.csv"),
+                "speed": self.settings.speed,
+            }),
+        )?;
+        self.configure(
+            Part::Card,
+            &json!({
+                "hci": self.address("hci")?,
+                "serial": self.dir(Part::Meter).join("serial"),
+            }),
+        )
+    }
+
+    /// The command that starts a part.
+    pub(crate) fn start_command(&self, part: Part) -> anyhow::Result<Command> {
+        let (program, word) = match part {
+            Part::Provider => ("gas-provider-sandbox", "serve"),
+            Part::Company => ("gas-company", "serve"),
+            Part::Pay => ("gas-pay", "serve"),
+            Part::Cloud => ("gas-cloud", "serve"),
+            Part::Meter => ("gas-meter", "run"),
+            Part::Card => ("gas-card-linux", "run"),
+            Part::Radio => return self.radio(),
+        };
+        let mut command = self.program(program);
+        command.arg(word).arg("--data-dir").arg(self.dir(part));
+        if part == Part::Provider {
+            let speedup = self.settings.notification_speedup.to_string();
+            command.args([
+                "--listen",
+                &self.address("provider")?,
+                "--notification-speedup",
+                &speedup,
+            ]);
+        }
+        Ok(command)
+    }
+
+    fn radio(&self) -> anyhow::Result<Command> {
+        let mut command = self.python("testbed/radio.py")?;
+        for name in ["hci", "fault"] {
+            command.arg(self.ports.address(name)?.port().to_string());
+        }
+        Ok(command)
+    }
+
+    /// A Python program of the repository, run by the testbed's own Python.
+    pub(crate) fn python(&self, script: &str) -> anyhow::Result<Command> {
+        let python = self.repository.join(".venv/bin/python");
+        ensure!(
+            python.exists(),
+            "{} is missing; run ./x setup",
+            python.display()
+        );
+        let mut command = Command::new(python);
+        command.arg("-u").arg(self.repository.join(script));
+        Ok(command)
+    }
+
+    /// The phone in the terminal, for this run.
+    pub(crate) fn pilotlight(&self) -> Command {
+        let mut command = self.program("pilotlight");
+        command.arg("--run-dir").arg(&self.root);
+        command
+    }
+
+    fn program(&self, name: &str) -> Command {
+        Command::new(self.programs.join(name))
+    }
+
+    /// Runs a server's `init` and reads what it tells the others.
+    async fn init(&self, part: Part) -> anyhow::Result<Value> {
+        let program = match part {
+            Part::Provider => "gas-provider-sandbox",
+            Part::Company => "gas-company",
+            Part::Pay => "gas-pay",
+            Part::Cloud => "gas-cloud",
+            Part::Radio | Part::Meter | Part::Card => return Ok(Value::Null),
+        };
+        let mut command = self.program(program);
+        command.arg("init").arg("--data-dir").arg(self.dir(part));
+        json_of(command).await
+    }
+
+    fn configure(&self, part: Part, config: &Value) -> anyhow::Result<()> {
+        let file = self.dir(part).join("config.json");
+        let text = serde_json::to_vec_pretty(config)?;
+        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
+    }
+}
+
+/// The folder with the programs: that of this program, or above it for a test (`debug/deps`).
+fn programs() -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe().context("this program's own path is not known")?;
+    let dir = this.parent().context("this program lies in no folder")?;
+    let dir = if dir.ends_with("deps") {
+        dir.parent().unwrap_or(dir)
+    } else {
+        dir
+    };
+    Ok(dir.to_owned())
+}
+
+async fn json_of(mut command: Command) -> anyhow::Result<Value> {
+    let words = format!("{:?}", command.as_std());
+    let output = command
+        .output()
+        .await
+        .with_context(|| format!("cannot run {words}; is it built?"))?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{words} failed ({}): {}",
+        output.status,
+        complaint.trim()
+    );
+    serde_json::from_slice(&output.stdout).with_context(|| format!("{words} printed no JSON"))
+}
+
+fn public_key(facts: &Value) -> anyhow::Result<gas_api::PublicKeyHex> {
+    serde_json::from_value(facts["public_key"].clone()).context("`init` told no public_key")
+}
+
+/// The caller's access key: the one in its file, or a new one.
+fn access_key(file: &Path) -> anyhow::Result<AccessKey> {
+    if !file.exists() {
+        AccessKey::generate()?.write(file)?;
+    }
+    Ok(AccessKey::read(file)?)
+}
+
+/// Copies a file that only its owner may read.
+fn hand_over(from: &Path, to: &Path) -> anyhow::Result<()> {
+    Ok(write_private(to, &read_private(from)?)?)
+}

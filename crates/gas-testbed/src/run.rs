@@ -1,0 +1,283 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use anyhow::{Context as _, ensure};
+use gas_http::create_private_dir;
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::parts::{Part, Settings, Site};
+use crate::process::{Process, Ready};
+
+/// One run directory and the parts that run from it. Parts still running are killed when it is dropped.
+#[derive(Debug)]
+pub struct Run {
+    site: Site,
+    running: BTreeMap<Part, Process>,
+}
+
+impl Run {
+    /// Makes the run directory: a folder for each part, its keys, its configuration and its ports. One
+    /// that was set up before keeps its keys, ports and data.
+    ///
+    /// # Errors
+    /// When a program is not built, its `init` fails, or the folder cannot be written.
+    pub async fn setup(dir: &Path, settings: Settings) -> anyhow::Result<Self> {
+        create_private_dir(dir)?;
+        let site = Site::open(dir.canonicalize()?, settings)?;
+        for part in Part::ALL {
+            create_private_dir(&site.dir(part))?;
+        }
+        create_private_dir(&site.phone_dir())?;
+        site.prepare().await?;
+        Ok(Self {
+            site,
+            running: BTreeMap::new(),
+        })
+    }
+
+    /// The run directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.site.root()
+    }
+
+    /// The folder of a part: its data directory, and its `log`.
+    #[must_use]
+    pub fn part_dir(&self, part: Part) -> PathBuf {
+        self.site.dir(part)
+    }
+
+    /// Where a server is, like `http://127.0.0.1:20001`. The same for the whole life of the directory.
+    ///
+    /// # Errors
+    /// When the part does not listen to HTTP.
+    pub fn url(&self, part: Part) -> anyhow::Result<String> {
+        self.site.url(part.name())
+    }
+
+    /// Starts every part that does not run, in order, and waits until all are ready.
+    ///
+    /// # Errors
+    /// When one does not become ready; the error shows the end of its log.
+    pub async fn start_all(&mut self) -> anyhow::Result<()> {
+        // Those whose ports are all that others need of them start side by side.
+        let (needing, others): (Vec<Part>, Vec<Part>) = Part::ALL
+            .into_iter()
+            .filter(|part| !self.running.contains_key(part))
+            .partition(|part| part.needs_others());
+        for group in [others, needing] {
+            for part in &group {
+                self.spawn(*part).await?;
+            }
+            for part in group {
+                self.wait_ready(part).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a part and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it runs already, or does not become ready.
+    pub async fn start(&mut self, part: Part) -> anyhow::Result<Ready> {
+        self.spawn(part).await?;
+        self.wait_ready(part).await
+    }
+
+    /// Starts a part, and does not wait.
+    ///
+    /// # Errors
+    /// When it runs already, or cannot be started.
+    pub async fn spawn(&mut self, part: Part) -> anyhow::Result<()> {
+        ensure!(
+            !self.running.contains_key(&part),
+            "{} runs already",
+            part.name()
+        );
+        let command = self.site.start_command(part)?;
+        let process = Process::start(command, &self.site.dir(part)).await;
+        self.running.insert(
+            part,
+            process.with_context(|| format!("{} did not start", part.name()))?,
+        );
+        Ok(())
+    }
+
+    /// Waits, 60 s at most, until a part that was spawned is ready.
+    ///
+    /// # Errors
+    /// When it ends or takes too long; the error shows the end of its log.
+    pub async fn wait_ready(&mut self, part: Part) -> anyhow::Result<Ready> {
+        let process = self.running.get_mut(&part).context("it was not started")?;
+        process
+            .wait_ready()
+            .await
+            .with_context(|| format!("{} did not start", part.name()))
+    }
+
+    /// SIGKILL: the part is gone at once, with whatever it was doing.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn kill9(&mut self, part: Part) -> anyhow::Result<()> {
+        let mut process = self
+            .running
+            .remove(&part)
+            .with_context(|| format!("{} does not run", part.name()))?;
+        process.kill9().await
+    }
+
+    /// SIGTERM, and waits until the part has ended.
+    ///
+    /// # Errors
+    /// When it does not run, or had to be killed.
+    pub async fn stop(&mut self, part: Part) -> anyhow::Result<ExitStatus> {
+        let mut process = self
+            .running
+            .remove(&part)
+            .with_context(|| format!("{} does not run", part.name()))?;
+        process
+            .stop()
+            .await
+            .with_context(|| format!("{} was to stop", part.name()))
+    }
+
+    /// Starts a part again on its ports, with SIGKILL first where it runs.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn restart(&mut self, part: Part) -> anyhow::Result<Ready> {
+        if self.running.contains_key(&part) {
+            self.kill9(part).await?;
+        }
+        self.start(part).await
+    }
+
+    /// The parts that have ended by themselves since the last call, with the end of their logs.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn ended(&mut self) -> anyhow::Result<Vec<(Part, ExitStatus, String)>> {
+        let mut ended = Vec::new();
+        for (part, process) in &mut self.running {
+            if let Some(status) = process.ended()? {
+                ended.push((*part, status, process.tail()));
+            }
+        }
+        for (part, _, _) in &ended {
+            self.running.remove(part);
+        }
+        Ok(ended)
+    }
+
+    /// The end of a part's log, for an error.
+    #[must_use]
+    pub fn log_tail(&self, part: Part) -> String {
+        self.running
+            .get(&part)
+            .map_or_else(String::new, Process::tail)
+    }
+
+    /// Stops everything with SIGTERM, last started first.
+    ///
+    /// # Errors
+    /// When one had to be killed; the others are stopped all the same.
+    pub async fn stop_all(mut self) -> anyhow::Result<()> {
+        let mut failed = Ok(());
+        for part in Part::ALL.into_iter().rev() {
+            if self.running.contains_key(&part)
+                && let Err(error) = self.stop(part).await
+            {
+                failed = Err(error);
+            }
+        }
+        failed
+    }
+
+    /// The phone in the terminal (`pilotlight`) for this run; add what it shall do.
+    #[must_use]
+    pub fn pilotlight(&self) -> Command {
+        self.site.pilotlight()
+    }
+
+    /// A Python program of the repository, run by the testbed's own Python; add its arguments.
+    ///
+    /// # Errors
+    /// When `./x setup` has not made that Python.
+    pub fn python(&self, script: &str) -> anyhow::Result<Command> {
+        self.site.python(script)
+    }
+
+    /// How a person types the same, up to what it shall do.
+    #[must_use]
+    pub fn pilotlight_words(&self) -> String {
+        let command = self.pilotlight();
+        let command = command.as_std();
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        words
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    /// What the simulated meter says of itself (`pilotlight meter show --json`).
+    ///
+    /// # Errors
+    /// When the program fails, or prints no JSON.
+    pub async fn meter(&self) -> anyhow::Result<Value> {
+        let output = self
+            .pilotlight()
+            .args(["meter", "show", "--json"])
+            .output()
+            .await;
+        let output = output.context("cannot run pilotlight")?;
+        ensure!(
+            output.status.success(),
+            "`pilotlight meter show --json` failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        serde_json::from_slice(&output.stdout)
+            .context("`pilotlight meter show --json` printed no JSON")
+    }
+
+    /// Removes a run directory that [`Run::setup`] made; any other folder is left alone.
+    ///
+    /// # Errors
+    /// When there is something there that is not a run directory, or it cannot be removed.
+    pub fn remove(dir: &Path) -> anyhow::Result<()> {
+        if !dir.try_exists()? {
+            return Ok(());
+        }
+        ensure!(
+            Site::is_at(dir),
+            "{} is not a run directory; it was left alone",
+            dir.display()
+        );
+        fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_run_directory_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let other = dir.path().join("documents");
+        fs::create_dir(&other).unwrap();
+        fs::write(other.join("letter"), "dear").unwrap();
+        assert!(
+            Run::remove(&other)
+                .unwrap_err()
+                .to_string()
+                .contains("left alone")
+        );
+        assert!(other.join("letter").exists());
+        Run::remove(&dir.path().join("nothing")).unwrap();
+    }
+}
