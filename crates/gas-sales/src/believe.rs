@@ -1,0 +1,108 @@
+use gas_token::{Seq, ShortTag};
+use gas_units::UnixMillis;
+
+use crate::book::{BelievedState, MeterBook};
+use crate::prove::Told;
+
+/// What the issue log holds of one sequence.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LogEntry {
+    /// First 4 bytes of the token's tag.
+    pub tag: ShortTag,
+    /// All sold up to that token.
+    pub total: u32,
+}
+
+impl LogEntry {
+    /// Before the first token: a meter shows sequence 0, a tag of zeros and nothing sold.
+    pub const BEFORE_THE_FIRST: Self = Self {
+        tag: ShortTag([0; 4]),
+        total: 0,
+    };
+}
+
+/// How a genuine state disagrees with what the company has issued.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Contradiction {
+    /// A sequence that the company never issued.
+    #[error("meter shows token {0}, which was never issued")]
+    NeverIssued(Seq),
+    /// Another token at that sequence.
+    #[error("meter shows another token at {0} than the one that was issued")]
+    OtherToken(Seq),
+    /// Another total at that sequence.
+    #[error("meter shows {found} sold as of {seq}; {issued} were issued")]
+    OtherTotal {
+        /// The sequence.
+        seq: Seq,
+        /// What the issue log says.
+        issued: u32,
+        /// What the meter shows, keypad codes taken off.
+        found: i64,
+    },
+}
+
+/// What became of a state.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Belief {
+    /// Believed, and the newest: the book from now on.
+    Believed(MeterBook),
+    /// The meter is frozen for sales and an alarm is due: the book from now on.
+    Contradicts(MeterBook, Contradiction),
+    /// True, and not news: a newer one is believed already. Nothing changes.
+    Old,
+}
+
+impl MeterBook {
+    /// Company rule 2. `logged` is the issue log at the state's `last_seq`, for sequence 0
+    /// [`LogEntry::BEFORE_THE_FIRST`].
+    #[must_use]
+    pub fn believe(&self, told: &Told, logged: Option<LogEntry>, now: UnixMillis) -> Belief {
+        if let Err(contradiction) = agrees(told, logged) {
+            let mut book = self.clone();
+            book.frozen = true;
+            return Belief::Contradicts(book, contradiction);
+        }
+        if self.knows_newer_than(told) {
+            return Belief::Old;
+        }
+        let mut book = self.clone();
+        book.year = book.year.at(now, told.state.volume);
+        book.believed = Some(BelievedState {
+            state: told.state,
+            battery_percent: told.battery_percent.or_else(|| self.known_battery()),
+            message_sha256: told.sha256,
+            believed_at: now,
+        });
+        Belief::Believed(book)
+    }
+
+    /// By sequence, then by register: both only rise. Time is never evidence.
+    fn knows_newer_than(&self, told: &Told) -> bool {
+        self.believed.is_some_and(|believed| {
+            (told.state.last_seq, told.state.volume)
+                < (believed.state.last_seq, believed.state.volume)
+        })
+    }
+
+    fn known_battery(&self) -> Option<u8> {
+        self.believed.and_then(|believed| believed.battery_percent)
+    }
+}
+
+fn agrees(told: &Told, logged: Option<LogEntry>) -> Result<(), Contradiction> {
+    let seq = told.state.last_seq;
+    let logged = logged.ok_or(Contradiction::NeverIssued(seq))?;
+    if told.state.last_tag != logged.tag {
+        return Err(Contradiction::OtherToken(seq));
+    }
+    let found = i64::from(told.state.total) - i64::from(told.state.keypad);
+    if found != i64::from(logged.total) {
+        return Err(Contradiction::OtherTotal {
+            seq,
+            issued: logged.total,
+            found,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+use gas_statement::Quote;
+use gas_tariff::{QuoteError, Want};
+use gas_units::{UnixMillis, VendId};
+
+use crate::book::MeterBook;
+
+/// What is asked of the company.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Inquiry {
+    /// The vend.
+    pub vend_id: VendId,
+    /// What the customer wants.
+    pub want: Want,
+    /// How long a payment may be begun, ms.
+    pub valid_for_ms: i64,
+}
+
+/// The balance would come above the meter's limit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "with what was sold already the meter would hold {after}, above its limit of {limit} \
+     (fen or 0.01 m³); ask for less, or wait until gas was used"
+)]
+pub struct OverLimit {
+    /// What the balance would come to, in the meter's unit.
+    pub after: i64,
+    /// The meter's limit.
+    pub limit: u32,
+}
+
+/// Why there is no quote.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum QuoteRefusal {
+    /// A state has contradicted the issue log.
+    #[error("the meter is frozen for sales until the gas company has looked at it")]
+    Frozen,
+    /// No state was ever believed.
+    #[error("the company knows no state of this meter yet; read its status first")]
+    NoState,
+    /// Above the meter's limit.
+    #[error(transparent)]
+    OverLimit(#[from] OverLimit),
+    /// It cannot be sold.
+    #[error(transparent)]
+    Want(#[from] QuoteError),
+}
+
+/// Why a payment must not be begun.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ReserveRefusal {
+    /// The quote's time is over.
+    #[error("the quote is no longer valid; ask for a new one")]
+    Expired,
+    /// A state has contradicted the issue log.
+    #[error("the meter is frozen for sales until the gas company has looked at it")]
+    Frozen,
+    /// Above the meter's limit.
+    #[error(transparent)]
+    OverLimit(#[from] OverLimit),
+    /// A newer reading, sale, year or tariff: the quote would come out differently now.
+    #[error("a newer reading or sale has made the quote out of date; ask for a new one")]
+    Stale,
+    /// Another vend of this meter is being paid.
+    #[error("another payment for this meter is under way")]
+    TenderOpen(VendId),
+}
+
+impl MeterBook {
+    /// Quotes from the newest believed state.
+    ///
+    /// # Errors
+    /// [`QuoteRefusal`].
+    pub fn quote(&self, inquiry: Inquiry, now: UnixMillis) -> Result<Quote, QuoteRefusal> {
+        if self.frozen {
+            return Err(QuoteRefusal::Frozen);
+        }
+        let (Some(basis), Some(believed)) = (self.basis(now), self.believed) else {
+            return Err(QuoteRefusal::NoState);
+        };
+        let explanation = self.tariff.quote(basis, inquiry.want, self.sale_limit)?;
+        self.within_limit(explanation.credit)?;
+        Ok(Quote {
+            vend_id: inquiry.vend_id,
+            meter: self.meter,
+            explanation,
+            last_seq: believed.state.last_seq.bits(),
+            meter_time: believed.state.time,
+            status_sha256: believed.message_sha256,
+            created_at_ms: now,
+            valid_until_ms: now.plus_millis(inquiry.valid_for_ms),
+        })
+    }
+
+    /// Company rule 7: whether payment of `quote` may be asked for. `open` is the vend that holds this
+    /// meter's one reservation, if any.
+    ///
+    /// # Errors
+    /// [`ReserveRefusal`].
+    pub fn may_reserve(
+        &self,
+        quote: &Quote,
+        open: Option<VendId>,
+        now: UnixMillis,
+    ) -> Result<(), ReserveRefusal> {
+        if self.frozen {
+            return Err(ReserveRefusal::Frozen);
+        }
+        if let Some(other) = open.filter(|open| *open != quote.vend_id) {
+            return Err(ReserveRefusal::TenderOpen(other));
+        }
+        if !quote.is_valid_at(now) {
+            return Err(ReserveRefusal::Expired);
+        }
+        let would_come_out_the_same = self.basis(now) == Some(quote.explanation.basis)
+            && self.tariff == quote.explanation.tariff;
+        if !would_come_out_the_same {
+            return Err(ReserveRefusal::Stale);
+        }
+        Ok(self.within_limit(quote.credit())?)
+    }
+
+    fn within_limit(&self, credit: i32) -> Result<(), OverLimit> {
+        let after = self.balance_after(credit);
+        if after > i64::from(self.limit) {
+            return Err(OverLimit {
+                after,
+                limit: self.limit,
+            });
+        }
+        Ok(())
+    }
+}
