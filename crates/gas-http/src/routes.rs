@@ -125,6 +125,10 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// # Panics
     /// When the same method and path stand in the table twice.
     pub fn router(self, callers: Callers, state: S) -> Router {
+        self.router_within(REQUEST_MAX, callers, state)
+    }
+
+    fn router_within(self, request_max: Duration, callers: Callers, state: S) -> Router {
         let callers = Arc::new(callers);
         let mut router = Router::new();
         for (door, to) in self.0 {
@@ -144,7 +148,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             .fallback(async || Problem::no_such_endpoint())
             .method_not_allowed_fallback(async || Problem::method_not_allowed())
             .layer(DefaultBodyLimit::max(BODY_MAX))
-            .layer(middleware::from_fn(bound_and_log))
+            .layer(middleware::from_fn_with_state(request_max, bound_and_log))
             .with_state(state)
     }
 }
@@ -170,14 +174,20 @@ fn proven(callers: &Callers, name: &str, headers: &HeaderMap) -> bool {
     }
 }
 
-async fn bound_and_log(request: Request, next: Next) -> Response {
+async fn bound_and_log(
+    State(request_max): State<Duration>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     // The path as declared: the one asked for may hold a vend id, which is a capability.
     let path = request.extensions().get::<MatchedPath>().cloned();
-    let response = tokio::time::timeout(REQUEST_MAX, next.run(request))
+    let response = tokio::time::timeout(request_max, next.run(request))
         .await
-        .unwrap_or_else(|_| Problem::ours("the request took longer than 30 s").into_response());
+        .unwrap_or_else(|_| {
+            Problem::ours(format!("took longer than {request_max:?}")).into_response()
+        });
     let status = response.status().as_u16();
     let path = path.as_ref().map_or("-", MatchedPath::as_str);
     let ms = started.elapsed().as_millis();
@@ -228,4 +238,27 @@ async fn is_unauthorized(router: Router, request: Request) -> bool {
     };
     serde_json::from_slice::<gas_api::Problem>(&body)
         .is_ok_and(|problem| problem.status == 401 && problem.code == codes::UNAUTHORIZED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_does_not_end_is_answered_with_a_problem() {
+        let routes = Routes::new().get("/", AccessRule::Public, async || {
+            std::future::pending::<()>().await;
+        });
+        let router = routes.router_within(Duration::from_millis(1), Callers::default(), ());
+        let request = Request::builder().uri("/").body(Body::empty()).unwrap();
+        let Ok(response) = router.oneshot(request).await;
+        let body = axum::body::to_bytes(response.into_body(), BODY_MAX)
+            .await
+            .unwrap();
+        let problem: gas_api::Problem = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            (problem.status, problem.code.as_str()),
+            (500, codes::INTERNAL)
+        );
+    }
 }
