@@ -4,6 +4,7 @@
 //! Every operation that must hold together is one function here and one transaction in it.
 #![forbid(unsafe_code)]
 
+pub mod cloud;
 pub mod outbox;
 pub mod pay;
 mod sqlite;

@@ -1,0 +1,322 @@
+//! The cloud's database: vends with timeline and consents, the outbox, presence, readings.
+
+mod presence;
+mod readings;
+
+use std::path::Path;
+
+use gas_api::Digest;
+use gas_api::cloud::{Step, VendState};
+use gas_api::company::BelievedState;
+use gas_units::{UnixMillis, VendId};
+use gas_vend::{Applied, Effect, Receiver, Vend};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::{Sqlite as Engine, Transaction};
+
+use crate::outbox::{self, Due};
+use crate::sqlite::{Sqlite, StoreError};
+
+pub use presence::{Enrolling, NewNonce};
+pub use readings::{MeterData, RECORDS_SHOWN, Reading, VENDS_SHOWN};
+
+/// The cloud's store.
+#[derive(Clone, Debug)]
+pub struct CloudStore {
+    db: Sqlite,
+}
+
+/// A vend as stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VendRow {
+    /// The core's state.
+    pub vend: Vend,
+    /// Counts its changes, from 1; to be given back with the next one.
+    pub version: u32,
+    /// SHA-256 of the request that began it.
+    pub request: Digest,
+    /// States reached, in order.
+    pub timeline: Vec<Step>,
+}
+
+/// One change of a vend: everything in it is saved, or nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// What it was before.
+    pub before: &'a VendRow,
+    /// What the core made of an event.
+    pub applied: &'a Applied,
+    /// The effect that has been performed, if one led here.
+    pub performed: Option<&'a str>,
+    /// A state of the meter that the company came to believe on the way.
+    pub believed: Option<&'a BelievedState>,
+    /// The time.
+    pub now: UnixMillis,
+}
+
+/// What came of saving.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Saved {
+    /// It is durable.
+    Done,
+    /// Somebody else changed the vend meanwhile, or made it first: read again and decide again.
+    Raced,
+}
+
+impl CloudStore {
+    /// Opens `file`, creating it where it is missing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open(file: &Path) -> Result<Self, StoreError> {
+        let db = Sqlite::open(file, &sqlx::migrate!("migrations/sqlite/cloud")).await?;
+        Ok(Self { db })
+    }
+
+    /// Closes the file.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+
+    /// A vend and its timeline, as of one commit.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find(&self, vend_id: VendId) -> Result<Option<VendRow>, StoreError> {
+        let row: Option<(String, i64, String, String)> = sqlx::query_as(
+            "SELECT vend, version, request_sha256,
+                    (SELECT json_group_array(json_object('state', state, 'at_ms', at_ms))
+                     FROM (SELECT state, at_ms FROM timeline
+                           WHERE timeline.vend_id = vends.vend_id ORDER BY place))
+             FROM vends WHERE vend_id = ?",
+        )
+        .bind(vend_id.to_string())
+        .fetch_optional(self.db.readers())
+        .await?;
+        row.map(|(vend, version, request, timeline)| {
+            let broken = |what: &str| StoreError::Corrupt(format!("vend {vend_id}: {what}"));
+            Ok(VendRow {
+                vend: from_json(&vend)?,
+                version: u32::try_from(version).map_err(|_| broken("version"))?,
+                request: request.parse().map_err(|_| broken("request_sha256"))?,
+                timeline: from_json(&timeline)?,
+            })
+        })
+        .transpose()
+    }
+
+    /// The version of a vend, if there is such a vend.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn version(&self, vend_id: VendId) -> Result<Option<u32>, StoreError> {
+        let row: Option<(i64,)> = sqlx::query_as("SELECT version FROM vends WHERE vend_id = ?")
+            .bind(vend_id.to_string())
+            .fetch_optional(self.db.readers())
+            .await?;
+        Ok(row.map(|(version,)| u32::try_from(version).unwrap_or(u32::MAX)))
+    }
+
+    /// Saves a new vend.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn create(
+        &self,
+        applied: &Applied,
+        request: Digest,
+        now: UnixMillis,
+    ) -> Result<Saved, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let vend = &applied.vend;
+        let inserted = sqlx::query(
+            "INSERT INTO vends (vend_id, meter, state, paid, version, vend, request_sha256, begun_at_ms)
+             VALUES (?, ?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .bind(vend.vend_id().to_string())
+        .bind(vend.meter().to_string())
+        .bind(state_name(vend.state()))
+        .bind(vend.payment().is_some())
+        .bind(to_json(vend)?)
+        .bind(request.to_string())
+        .bind(now.millis())
+        .execute(&mut *tx)
+        .await?;
+        if inserted.rows_affected() == 0 {
+            return Ok(Saved::Raced);
+        }
+        put_news(&mut tx, applied, now).await?;
+        tx.commit().await?;
+        Ok(Saved::Done)
+    }
+
+    /// Saves a change: vend, timeline, consent, outbox, performed effect and believed state, in one
+    /// transaction. The version counts changes of the vend itself.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn save(&self, change: Change<'_>) -> Result<Saved, StoreError> {
+        let mut tx = self.db.begin().await?;
+        if !update(&mut tx, &change).await? {
+            return Ok(Saved::Raced);
+        }
+        put_news(&mut tx, change.applied, change.now).await?;
+        if let Some(effect_id) = change.performed {
+            outbox::done(&mut tx, effect_id, change.now).await?;
+        }
+        if let Some(state) = change.believed {
+            readings::keep_state(&mut tx, state).await?;
+        }
+        tx.commit().await?;
+        Ok(Saved::Done)
+    }
+
+    /// Effects for one server due at `now`, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn due(
+        &self,
+        receiver: Receiver,
+        now: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<Due<Effect>>, StoreError> {
+        let rows: Vec<(String, String, i64)> = sqlx::query_as(
+            "SELECT effect_id, effect, attempts FROM outbox
+             WHERE done_at_ms IS NULL AND receiver = ? AND due_at_ms <= ?
+             ORDER BY due_at_ms, effect_id LIMIT ?",
+        )
+        .bind(receiver.id_prefix())
+        .bind(now.millis())
+        .bind(limit)
+        .fetch_all(self.db.readers())
+        .await?;
+        rows.into_iter()
+            .map(|(effect_id, effect, attempts)| {
+                let effect = from_json(&effect)?;
+                let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+                Ok(Due {
+                    effect_id,
+                    effect,
+                    attempts,
+                })
+            })
+            .collect()
+    }
+
+    /// When the next effect for one server is due, if any waits.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn next_due(&self, receiver: Receiver) -> Result<Option<UnixMillis>, StoreError> {
+        let (due,): (Option<i64>,) = sqlx::query_as(
+            "SELECT MIN(due_at_ms) FROM outbox WHERE done_at_ms IS NULL AND receiver = ?",
+        )
+        .bind(receiver.id_prefix())
+        .fetch_one(self.db.readers())
+        .await?;
+        Ok(due.map(UnixMillis::from_millis))
+    }
+
+    /// Marks an effect as performed that changes nothing in its vend.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn done(&self, effect_id: &str, now: UnixMillis) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        outbox::done(&mut tx, effect_id, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Puts an effect off after an attempt whose outcome is unknown.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn postpone(
+        &self,
+        effect_id: &str,
+        attempts: u32,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        outbox::postpone(&self.db, effect_id, attempts, now).await
+    }
+}
+
+/// Writes the vend where it changed; `false` where its version is no longer the one decided on.
+async fn update(tx: &mut Transaction<'_, Engine>, change: &Change<'_>) -> Result<bool, StoreError> {
+    let (before, vend) = (&change.before.vend, &change.applied.vend);
+    if vend == before {
+        return Ok(true);
+    }
+    let updated = sqlx::query(
+        "UPDATE vends SET version = version + 1, state = ?, paid = ?, vend = ?
+         WHERE vend_id = ? AND version = ?",
+    )
+    .bind(state_name(vend.state()))
+    .bind(vend.payment().is_some())
+    .bind(to_json(vend)?)
+    .bind(vend.vend_id().to_string())
+    .bind(change.before.version)
+    .execute(&mut **tx)
+    .await?;
+    if updated.rows_affected() == 0 {
+        return Ok(false);
+    }
+    if let (None, Some(at)) = (before.consented_at(), vend.consented_at()) {
+        sqlx::query("INSERT INTO consents (vend_id, quote_hash, consented_at_ms) VALUES (?, ?, ?)")
+            .bind(vend.vend_id().to_string())
+            .bind(vend.quote_hash().to_string())
+            .bind(at.millis())
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(true)
+}
+
+async fn put_news(
+    tx: &mut Transaction<'_, Engine>,
+    applied: &Applied,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let vend_id = applied.vend.vend_id().to_string();
+    for state in &applied.reached {
+        sqlx::query(
+            "INSERT INTO timeline (vend_id, place, state, at_ms)
+             SELECT ?1, COALESCE(MAX(place), 0) + 1, ?2, ?3 FROM timeline WHERE vend_id = ?1",
+        )
+        .bind(&vend_id)
+        .bind(state_name(*state))
+        .bind(now.millis())
+        .execute(&mut **tx)
+        .await?;
+    }
+    for effect in &applied.effects {
+        outbox::put(tx, &effect.id(), &vend_id, effect, effect.due_at(now)).await?;
+    }
+    Ok(())
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+/// As the API spells it, so that a timeline reads back through the API's type.
+const fn state_name(state: VendState) -> &'static str {
+    match state {
+        VendState::Quoted => "quoted",
+        VendState::TenderRequested => "tender_requested",
+        VendState::Expired => "expired",
+        VendState::TenderConfirmed => "tender_confirmed",
+        VendState::TokenIssued => "token_issued",
+        VendState::Delivered => "delivered",
+        VendState::Accepted => "accepted",
+    }
+}
+
+#[cfg(test)]
+mod tests;
