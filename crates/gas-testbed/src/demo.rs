@@ -110,7 +110,9 @@ impl Demo {
 fn meter_line(meter: &Value) -> String {
     let text = |name: &str| {
         let value = &meter[name];
-        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
     };
     format!(
         "register {} m³, balance {} CNY, valve {}",

@@ -2,7 +2,9 @@
 //! kept running (`up`).
 #![forbid(unsafe_code)]
 
+mod bench;
 mod demo;
+mod household;
 mod judge;
 mod screen;
 mod up;
@@ -34,6 +36,9 @@ enum Command {
         #[arg(long, default_value = "run")]
         run_dir: PathBuf,
     },
+    /// Measure
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Let a program that others wrote judge ours
     Judge {
         /// Which one
@@ -54,6 +59,10 @@ async fn main() -> anyhow::Result<ExitCode> {
                 },
             )
             .await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Bench(bench::Bench::Vend(vend)) => {
+            vend.run().await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Judge { judge } => judge.run().await,

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use gas_http::{AccessKey, read_private, write_private};
-use gas_units::MeterNumber;
+use gas_token_keys::MeterKey;
+use gas_token_verify::MeterIdentity;
+use gas_units::{MeterNumber, Unit};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -15,7 +17,7 @@ use crate::ports::Ports;
 const PORTS_FILE: &str = "ports.json";
 
 /// What listens, and has a port for the life of the run directory.
-const LISTENERS: [&str; 6] = ["provider", "company", "pay", "cloud", "hci", "fault"];
+const LISTENERS: [&str; 6] = ["provider", "company", "pay", "cloud", "hci", "faults"];
 
 /// The one meter of the testbed.
 const METER: &str = "26110000012345";
@@ -153,7 +155,7 @@ impl Site {
         self.root.join("phone")
     }
 
-    fn address(&self, name: &str) -> anyhow::Result<String> {
+    pub(crate) fn address(&self, name: &str) -> anyhow::Result<String> {
         Ok(self.ports.address(name)?.to_string())
     }
 
@@ -218,11 +220,7 @@ impl Site {
     }
 
     async fn prepare_meter(&self, meter: MeterNumber) -> anyhow::Result<()> {
-        let mut add = self.program("gas-company");
-        add.args(["meter", "add", "--data-dir"])
-            .arg(self.dir(Part::Company));
-        add.args(["--meter", &meter.to_string()]);
-        let facts = json_of(add).await?;
+        let facts = self.add_meter(meter).await?;
         let key = facts["key"]
             .as_str()
             .context("gas-company meter add told no key")?;
@@ -243,6 +241,15 @@ impl Site {
                 "serial": self.dir(Part::Meter).join("serial"),
             }),
         )
+    }
+
+    /// Has the gas company take on a meter; tells what the meter's maker must know, its key among it.
+    pub(crate) async fn add_meter(&self, meter: MeterNumber) -> anyhow::Result<Value> {
+        let mut add = self.program("gas-company");
+        add.args(["meter", "add", "--data-dir"])
+            .arg(self.dir(Part::Company));
+        add.args(["--meter", &meter.to_string()]);
+        json_of(add).await
     }
 
     /// The command that starts a part.
@@ -272,8 +279,10 @@ impl Site {
 
     fn radio(&self) -> anyhow::Result<Command> {
         let mut command = self.python("testbed/radio.py")?;
-        for name in ["hci", "fault"] {
-            command.arg(self.ports.address(name)?.port().to_string());
+        for (option, name) in [("--hci", "hci"), ("--faults", "faults")] {
+            command
+                .arg(option)
+                .arg(self.ports.address(name)?.port().to_string());
         }
         Ok(command)
     }
@@ -361,6 +370,29 @@ fn access_key(file: &Path) -> anyhow::Result<AccessKey> {
         AccessKey::generate()?.write(file)?;
     }
     Ok(AccessKey::read(file)?)
+}
+
+/// Reads what `gas-company meter add` tells, for a meter of our own.
+///
+/// # Errors
+/// When something is missing or malformed.
+pub fn read_meter_facts(
+    number: MeterNumber,
+    facts: &Value,
+) -> anyhow::Result<(MeterIdentity, MeterKey)> {
+    let generation = facts["generation"]
+        .as_u64()
+        .and_then(|generation| u8::try_from(generation).ok());
+    let generation = generation.context("`meter add` told no key generation")?;
+    let mut key = [0; 16];
+    let text = facts["key"].as_str().context("`meter add` told no key")?;
+    hex::decode_to_slice(text, &mut key).context("`meter add` told a malformed key")?;
+    let identity = MeterIdentity {
+        number,
+        generation,
+        unit: Unit::Fen,
+    };
+    Ok((identity, MeterKey::from_bytes(key)))
 }
 
 /// Copies a file that only its owner may read.

@@ -119,6 +119,22 @@ impl Process {
         )
     }
 
+    /// Processor time used by its threads that live.
+    pub(crate) fn processor_time(&self) -> anyhow::Result<Duration> {
+        let pid = self.child.id().context("it has ended")?;
+        let mut total = 0_u64;
+        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+            // Linux, Documentation/scheduler/sched-stats.rst: nanoseconds on the processor come first.
+            let text = fs::read_to_string(task?.path().join("schedstat"))?;
+            let spent = text
+                .split(' ')
+                .next()
+                .and_then(|field| field.parse::<u64>().ok());
+            total += spent.context("the system's schedstat cannot be understood")?;
+        }
+        Ok(Duration::from_nanos(total))
+    }
+
     /// The end of its log.
     pub(crate) fn tail(&self) -> String {
         let bytes = fs::read(&self.log).unwrap_or_default();
@@ -232,6 +248,7 @@ mod tests {
         let mut process = Process::start(shell(script), dir.path()).await.unwrap();
         assert_eq!(process.wait_ready().await.unwrap()["http"], "1.2.3.4:5");
         assert_eq!(process.ended().unwrap(), None);
+        assert!(process.processor_time().unwrap() > Duration::ZERO);
         process.stop().await.unwrap();
         assert!(process.ended().unwrap().is_some());
         assert!(process.tail().contains("hello"), "{}", process.tail());

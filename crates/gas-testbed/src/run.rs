@@ -2,10 +2,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use gas_http::create_private_dir;
+use gas_units::MeterNumber;
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::parts::{Part, Settings, Site};
@@ -242,6 +246,46 @@ impl Run {
         );
         serde_json::from_slice(&output.stdout)
             .context("`pilotlight meter show --json` printed no JSON")
+    }
+
+    /// Has the gas company take on one more meter; tells what `gas-company meter add` tells.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub async fn add_meter(&self, meter: MeterNumber) -> anyhow::Result<Value> {
+        self.site.add_meter(meter).await
+    }
+
+    /// Has the radio misbehave: one request of its fault port (see `testbed/radio.py`), and its answer.
+    ///
+    /// # Errors
+    /// When the radio does not run or refuses the request.
+    pub async fn radio(&self, request: &Value) -> anyhow::Result<Value> {
+        let mut port = TcpStream::connect(self.site.address("faults")?)
+            .await
+            .context("no radio")?;
+        port.write_all(format!("{request}\n").as_bytes()).await?;
+        let mut answer = String::new();
+        BufReader::new(port).read_line(&mut answer).await?;
+        let answer: Value = serde_json::from_str(&answer).context("the radio answered no JSON")?;
+        ensure!(
+            answer.get("error").is_none(),
+            "the radio refused {request}: {}",
+            answer["error"]
+        );
+        Ok(answer)
+    }
+
+    /// Processor time that a running part has used so far, all its threads together.
+    ///
+    /// # Errors
+    /// When it does not run, or the system does not tell.
+    pub fn processor_time(&self, part: Part) -> anyhow::Result<Duration> {
+        let process = self
+            .running
+            .get(&part)
+            .with_context(|| format!("{} does not run", part.name()))?;
+        process.processor_time()
     }
 
     /// Removes a run directory that [`Run::setup`] made; any other folder is left alone.
