@@ -21,6 +21,9 @@ const ASK_OPENING_MS: i64 = 1_000;
 /// How many questions are the first ones.
 const ASK_OPENING_TIMES: u32 = 10;
 
+/// How long the one who takes a confirmation may ask by himself.
+const ASKED_AT_ONCE_MS: i64 = 3_000;
+
 /// Until something that the company refused is asked again: a person may have mended it.
 const AFTER_REFUSAL_MS: i64 = 60_000;
 
@@ -276,6 +279,7 @@ impl Applied {
             if ask {
                 self.effects.push(Effect::AskProvider {
                     vend_id: self.vend.vend_id,
+                    due_at: now.plus_millis(ASKED_AT_ONCE_MS),
                 });
             }
         }

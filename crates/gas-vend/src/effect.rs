@@ -28,10 +28,13 @@ pub enum Effect {
         /// Not before.
         due_at: UnixMillis,
     },
-    /// The customer says that it is paid: have the payment server ask the provider.
+    /// The customer says that it is paid: have the payment server ask the provider. Whoever took the
+    /// confirmation asks at once; this stands for when that had no answer.
     AskProvider {
         /// The vend.
         vend_id: VendId,
+        /// Not before.
+        due_at: UnixMillis,
     },
     /// Have the company issue the token.
     IssueSale {
@@ -93,7 +96,7 @@ impl Effect {
             Self::AskPayment {
                 vend_id, number, ..
             } => format!("{prefix}ask:{vend_id}:{number}"),
-            Self::AskProvider { vend_id } => format!("{prefix}ask-provider:{vend_id}"),
+            Self::AskProvider { vend_id, .. } => format!("{prefix}ask-provider:{vend_id}"),
             Self::IssueSale {
                 vend_id, attempt, ..
             } => format!("{prefix}sale:{vend_id}:{attempt}"),
@@ -129,7 +132,7 @@ impl Effect {
             Self::Reserve { vend_id, .. }
             | Self::OpenTender { vend_id }
             | Self::AskPayment { vend_id, .. }
-            | Self::AskProvider { vend_id }
+            | Self::AskProvider { vend_id, .. }
             | Self::IssueSale { vend_id, .. }
             | Self::ReportReceipt { vend_id, .. }
             | Self::ReleaseReservation { vend_id, .. } => *vend_id,
@@ -141,12 +144,10 @@ impl Effect {
     pub const fn due_at(&self, now: UnixMillis) -> UnixMillis {
         match self {
             Self::AskPayment { due_at, .. }
+            | Self::AskProvider { due_at, .. }
             | Self::IssueSale { due_at, .. }
             | Self::ReportReceipt { due_at, .. } => *due_at,
-            Self::Reserve { .. }
-            | Self::OpenTender { .. }
-            | Self::AskProvider { .. }
-            | Self::ReleaseReservation { .. } => now,
+            Self::Reserve { .. } | Self::OpenTender { .. } | Self::ReleaseReservation { .. } => now,
         }
     }
 }
