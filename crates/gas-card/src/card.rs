@@ -1,7 +1,13 @@
 use embedded_storage::nor_flash::NorFlash;
 use gas_link::{CardState, Info};
+use gas_units::MeterNumber;
 
 use crate::api::{BootError, CardConfig, Effect, Event};
+use crate::journal::Journal;
+use crate::link::{Link, LinkOutput, WINDOW};
+use crate::meter::Meter;
+use crate::reading::Reading;
+use crate::waiting::Tries;
 
 /// The card. Call order, always with the shell's steady clock in ms (it need not start at 0):
 ///
@@ -13,9 +19,14 @@ use crate::api::{BootError, CardConfig, Effect, Event};
 /// Flash is written inside `handle` and `poll`, before the effect that depends on it is given out.
 #[derive(Debug)]
 pub struct Card<F> {
-    flash: F,
-    config: CardConfig,
-    info_sent: bool,
+    pub(crate) flash: F,
+    pub(crate) config: CardConfig,
+    pub(crate) journal: Journal,
+    pub(crate) meter: Meter,
+    pub(crate) reading: Reading,
+    pub(crate) tries: Tries,
+    pub(crate) link: Option<Link>,
+    info_shown: Option<[u8; Info::LEN]>,
 }
 
 impl<F: NorFlash> Card<F> {
@@ -23,41 +34,130 @@ impl<F: NorFlash> Card<F> {
     ///
     /// # Errors
     /// [`BootError`]; see there.
-    pub fn boot(flash: F, config: CardConfig, now_ms: u64) -> Result<Self, BootError> {
-        let _ = now_ms;
+    pub fn boot(mut flash: F, config: CardConfig, now_ms: u64) -> Result<Self, BootError> {
+        let journal = Journal::mount(&mut flash)?;
+        let mut tries = Tries::default();
+        tries.follow(journal.deliveries.waiting(), now_ms);
         Ok(Self {
             flash,
             config,
-            info_sent: false,
+            journal,
+            meter: Meter::new(now_ms.to_le_bytes()[0]),
+            reading: Reading::new(now_ms),
+            tries,
+            link: None,
+            info_shown: None,
         })
     }
 
     /// Takes in what happened.
     pub fn handle(&mut self, event: Event<'_>, now_ms: u64) {
-        let _ = (event, now_ms);
+        match event {
+            Event::LinkConnected { att_mtu } => self.link = Some(Link::new(att_mtu, now_ms)),
+            Event::LinkMtu { att_mtu } => self.on_link(|link| link.mtu(att_mtu)),
+            Event::LinkEncrypted => self.on_link(|link| link.paired = true),
+            Event::LinkDisconnected => self.link = None,
+            Event::Written(value) => self.on_link(|link| link.written(value, now_ms)),
+            Event::IndicationConfirmed => self.on_link(|link| link.confirmed(now_ms)),
+            Event::IndicationFailed => self.on_link(Link::drop_it),
+            Event::SerialOpened => {
+                self.meter.open();
+                self.reading.confirm_meter();
+                self.tries.hurry_all(now_ms);
+            }
+            Event::SerialReceived(bytes) => self.meter.received(bytes, now_ms),
+            Event::SerialClosed => self.meter.close(),
+            Event::Tick => {}
+        }
+        self.advance(now_ms);
     }
 
     /// The next thing to do, or `None` until something happens or the deadline is reached.
     pub fn poll(&mut self, now_ms: u64) -> Option<Effect> {
-        let _ = now_ms;
-        if self.info_sent {
-            return None;
+        self.advance(now_ms);
+        let info = self.info().to_bytes();
+        if self.info_shown != Some(info) {
+            self.info_shown = Some(info);
+            return Some(Effect::SetInfo(info));
         }
-        self.info_sent = true;
-        let state = CardState(CardState::NEEDS_PAIRING);
-        Some(Effect::SetInfo(
-            Info::of_card(self.config.card, state, 4).to_bytes(),
-        ))
+        if let Some(bytes) = self.meter.poll() {
+            return Some(Effect::SerialWrite(bytes));
+        }
+        loop {
+            match self.link.as_mut()?.poll(now_ms)? {
+                LinkOutput::Indicate(value) => return Some(Effect::Indicate(value)),
+                LinkOutput::Disconnect => return Some(Effect::Disconnect),
+                LinkOutput::Message(frame) => {
+                    self.take_request(&frame, now_ms);
+                    self.advance(now_ms);
+                }
+            }
+        }
     }
 
     /// When to call again with [`Event::Tick`] if nothing happens before, in ms of the shell's clock.
     #[must_use]
-    pub const fn deadline(&self) -> Option<u64> {
-        None
+    pub fn deadline(&self) -> Option<u64> {
+        let link = self.link.as_ref().and_then(Link::deadline);
+        let work = if self.meter.is_idle() {
+            let tries = self.tries.next_due();
+            [Some(self.reading.next_poll_ms()), tries]
+                .into_iter()
+                .flatten()
+                .min()
+        } else {
+            self.meter.deadline()
+        };
+        [link, work].into_iter().flatten().min()
+    }
+
+    /// The meter the card is plugged in: as it said itself since the card started, else the one whose
+    /// records are stored.
+    #[must_use]
+    pub fn meter_number(&self) -> Option<MeterNumber> {
+        self.reading.meter().or_else(|| self.journal.hourly.meter())
+    }
+
+    /// What the register showed when the card last read it; not authenticated, for display only.
+    #[must_use]
+    pub const fn register(&self) -> Option<&gas_cjt188::Reading> {
+        self.reading.register()
     }
 
     /// Gives the flash back, as after a power cut.
     pub fn into_flash(self) -> F {
         self.flash
+    }
+
+    /// Goes on with everything that time or an event made possible.
+    fn advance(&mut self, now_ms: u64) {
+        self.meter.tick(now_ms);
+        if let Some((ask, outcome)) = self.meter.take_outcome() {
+            self.take_outcome(ask, outcome, now_ms);
+        }
+        self.on_link(|link| link.tick(now_ms));
+        self.answer_overdue(now_ms);
+        if self.meter.is_idle()
+            && let Some(ask) = self.next_ask(now_ms)
+        {
+            self.meter.start(ask, self.reading.meter(), now_ms);
+        }
+    }
+
+    fn on_link(&mut self, event: impl FnOnce(&mut Link)) {
+        if let Some(link) = &mut self.link {
+            event(link);
+        }
+    }
+
+    fn info(&self) -> Info {
+        let mut bits = CardState::NEEDS_PAIRING;
+        if self.reading.last_answered() {
+            bits |= CardState::METER_ANSWERED;
+        }
+        if !self.tries.is_empty() {
+            bits |= CardState::TOKEN_WAITS;
+        }
+        Info::of_card(self.config.card, CardState(bits), WINDOW)
     }
 }

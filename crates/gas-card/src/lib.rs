@@ -10,6 +10,11 @@
 mod api;
 mod card;
 pub mod journal;
+mod link;
+mod meter;
+mod reading;
+mod requests;
+mod waiting;
 
 pub use api::{BootError, CardConfig, Effect, Event, SERIAL_WRITE_MAX};
 pub use card::Card;

@@ -145,6 +145,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// The highest code that says something about a token. Others are not about tokens.
+    pub const CODE_MAX: u8 = 6;
+
     /// Parses the body.
     ///
     /// # Errors
