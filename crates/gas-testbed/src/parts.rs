@@ -163,10 +163,22 @@ impl Site {
         Ok(format!("http://{}", self.address(name)?))
     }
 
-    /// Runs every program's `init`, hands each what it must know of the others, and writes their
-    /// configurations. Run again, it changes nothing but settings.
-    pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
-        let meter: MeterNumber = METER.parse().context("the testbed's meter number")?;
+    /// Runs the `init` of these parts' programs, hands each what it must know of the others, and writes
+    /// their configurations. Run again, it changes nothing but settings.
+    pub(crate) async fn prepare(&self, parts: &[Part]) -> anyhow::Result<()> {
+        let any = |of: &[Part]| parts.iter().any(|part| of.contains(part));
+        if any(&[Part::Company, Part::Pay, Part::Cloud]) {
+            self.prepare_servers().await?;
+        } else if any(&[Part::Provider]) {
+            self.init(Part::Provider).await?;
+        }
+        if any(&[Part::Meter, Part::Card]) {
+            self.prepare_meter().await?;
+        }
+        Ok(())
+    }
+
+    async fn prepare_servers(&self) -> anyhow::Result<()> {
         self.init(Part::Provider).await?;
         let company_key = public_key(&self.init(Part::Company).await?)?;
         let pay_key = public_key(&self.init(Part::Pay).await?)?;
@@ -216,10 +228,12 @@ impl Site {
                 "pay_public_key": pay_key,
             }),
         )?;
-        self.prepare_meter(meter).await
+        Ok(())
     }
 
-    async fn prepare_meter(&self, meter: MeterNumber) -> anyhow::Result<()> {
+    async fn prepare_meter(&self) -> anyhow::Result<()> {
+        let meter: MeterNumber = METER.parse().context("the testbed's meter number")?;
+        self.init(Part::Company).await?;
         let facts = self.add_meter(meter).await?;
         let key = facts["key"]
             .as_str()

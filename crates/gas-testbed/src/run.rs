@@ -29,13 +29,25 @@ impl Run {
     /// # Errors
     /// When a program is not built, its `init` fails, or the folder cannot be written.
     pub async fn setup(dir: &Path, settings: Settings) -> anyhow::Result<Self> {
+        Self::setup_some(dir, settings, &Part::ALL).await
+    }
+
+    /// As [`Run::setup`], for some parts only. Servers come with the provider and with each other.
+    ///
+    /// # Errors
+    /// As [`Run::setup`].
+    pub async fn setup_some(
+        dir: &Path,
+        settings: Settings,
+        parts: &[Part],
+    ) -> anyhow::Result<Self> {
         create_private_dir(dir)?;
         let site = Site::open(dir.canonicalize()?, settings)?;
         for part in Part::ALL {
             create_private_dir(&site.dir(part))?;
         }
         create_private_dir(&site.phone_dir())?;
-        site.prepare().await?;
+        site.prepare(parts).await?;
         Ok(Self {
             site,
             running: BTreeMap::new(),
