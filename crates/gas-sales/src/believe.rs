@@ -49,6 +49,8 @@ pub enum Belief {
     Believed(MeterBook),
     /// The meter is frozen for sales and an alarm is due: the book from now on.
     Contradicts(MeterBook, Contradiction),
+    /// The very message that told the newest believed state. Nothing changes.
+    Known,
     /// True, and not news: a newer one is believed already. Nothing changes.
     Old,
 }
@@ -62,6 +64,12 @@ impl MeterBook {
             let mut book = self.clone();
             book.frozen = true;
             return Belief::Contradicts(book, contradiction);
+        }
+        if self
+            .believed
+            .is_some_and(|believed| believed.message_sha256 == told.sha256)
+        {
+            return Belief::Known;
         }
         if self.knows_newer_than(told) {
             return Belief::Old;

@@ -161,6 +161,24 @@ impl Told {
         &self.state
     }
 
+    /// Battery, per cent; a receipt does not tell it.
+    #[must_use]
+    pub const fn battery_percent(&self) -> Option<u8> {
+        self.battery_percent
+    }
+
+    /// SHA-256 of the message that tells it.
+    #[must_use]
+    pub const fn message_sha256(&self) -> Sha256Digest {
+        self.sha256
+    }
+
+    /// What became of the command that it answers, if it is a receipt.
+    #[must_use]
+    pub const fn result(&self) -> Option<ReceiptResult> {
+        self.result
+    }
+
     /// The meter that told it.
     #[must_use]
     pub const fn meter(&self) -> MeterNumber {

@@ -37,7 +37,7 @@ fn told(meter: &Meter, keys: &Keys) -> Told {
 fn believed(book: &MeterBook, told: &Told, entry: LogEntry) -> MeterBook {
     match book.believe(told, Some(entry), NOW) {
         Belief::Believed(book) => book,
-        other @ (Belief::Old | Belief::Contradicts(..)) => panic!("{other:?}"),
+        other @ (Belief::Known | Belief::Old | Belief::Contradicts(..)) => panic!("{other:?}"),
     }
 }
 
@@ -197,6 +197,9 @@ fn a_state_older_than_a_believed_one_changes_nothing() {
     let _receipt = meter.deliver(&keys, &issued.token);
     let book = believed(&issued.book, &told(&meter, &keys), logged(&issued.token));
     assert_eq!(book.believe(&undelivered, before_any, NOW), Belief::Old);
+    let again = told(&meter, &keys);
+    let entry = Some(logged(&issued.token));
+    assert_eq!(book.believe(&again, entry, NOW), Belief::Known);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cloud;
+pub mod company;
 pub mod outbox;
 pub mod pay;
 mod sqlite;

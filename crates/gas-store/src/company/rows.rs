@@ -1,0 +1,273 @@
+//! A meter's book as rows.
+
+use gas_sales::{BelievedState, LogEntry, MeterBook, TariffYear};
+use gas_statement::Sha256Digest;
+use gas_token::{MeterState, Seq, ShortTag, StateFlags, Tag};
+use gas_units::{MeterNumber, Money, Unit, UnixMillis, UnixTime, Volume};
+use sqlx::SqliteConnection;
+
+use super::Tx;
+use crate::sqlite::StoreError;
+
+/// A book, and the version to be given back with its next change.
+pub(super) struct BookRow {
+    pub(super) book: MeterBook,
+    pub(super) version: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct MeterColumns {
+    meter: String,
+    unit: u8,
+    generation: u8,
+    tariff: String,
+    balance_limit: u32,
+    sale_limit_fen: i64,
+    epoch: u8,
+    counter: u32,
+    total: u32,
+    last_tid: u32,
+    frozen: bool,
+    year: i64,
+    year_start_register: u32,
+    year_purchased: u32,
+    believed_id: Option<i64>,
+    version: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct StateColumns {
+    last_seq: u32,
+    last_tag: Vec<u8>,
+    total: u32,
+    keypad: u32,
+    balance: i32,
+    register: u32,
+    meter_time: u32,
+    flags: u16,
+    battery_percent: Option<u8>,
+    message_sha256: Vec<u8>,
+    believed_at_ms: i64,
+}
+
+pub(super) async fn find_book(
+    connection: &mut SqliteConnection,
+    meter: MeterNumber,
+) -> Result<Option<BookRow>, StoreError> {
+    let columns: Option<MeterColumns> = sqlx::query_as("SELECT * FROM meters WHERE meter = ?")
+        .bind(meter.to_string())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(columns) = columns else {
+        return Ok(None);
+    };
+    let believed = match columns.believed_id {
+        Some(id) => {
+            let state: StateColumns = sqlx::query_as("SELECT * FROM believed_states WHERE id = ?")
+                .bind(id)
+                .fetch_one(&mut *connection)
+                .await?;
+            Some(state.parse()?)
+        }
+        None => None,
+    };
+    columns.parse(believed).map(Some)
+}
+
+/// The book of a meter that other rows name: it must be there.
+pub(super) async fn load_book(tx: &mut Tx, meter: MeterNumber) -> Result<BookRow, StoreError> {
+    find_book(tx, meter)
+        .await?
+        .ok_or_else(|| StoreError::Corrupt(format!("meter {meter} is missing")))
+}
+
+pub(super) async fn insert_book(tx: &mut Tx, book: &MeterBook) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO meters (meter, unit, generation, tariff, balance_limit, sale_limit_fen, epoch,
+             counter, total, last_tid, frozen, year, year_start_register, year_purchased, version)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+    )
+    .bind(book.meter.to_string())
+    .bind(book.unit.to_byte())
+    .bind(book.generation)
+    .bind(json(&book.tariff)?)
+    .bind(book.limit)
+    .bind(book.sale_limit.fen())
+    .bind(book.epoch)
+    .bind(book.counter)
+    .bind(book.total)
+    .bind(book.last_tid)
+    .bind(book.frozen)
+    .bind(book.year.year)
+    .bind(book.year.start_register.centi_m3())
+    .bind(book.year.purchased.centi_m3())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Saves what a rule may change of a book; the believed state is saved by [`save_state`].
+pub(super) async fn save_book(
+    tx: &mut Tx,
+    book: &MeterBook,
+    version: i64,
+) -> Result<(), StoreError> {
+    let saved = sqlx::query(
+        "UPDATE meters SET epoch = ?, counter = ?, total = ?, last_tid = ?, frozen = ?, year = ?,
+             year_start_register = ?, year_purchased = ?, version = version + 1
+         WHERE meter = ? AND version = ?",
+    )
+    .bind(book.epoch)
+    .bind(book.counter)
+    .bind(book.total)
+    .bind(book.last_tid)
+    .bind(book.frozen)
+    .bind(book.year.year)
+    .bind(book.year.start_register.centi_m3())
+    .bind(book.year.purchased.centi_m3())
+    .bind(book.meter.to_string())
+    .bind(version)
+    .execute(&mut **tx)
+    .await?;
+    if saved.rows_affected() != 1 {
+        let meter = book.meter;
+        return Err(StoreError::Corrupt(format!(
+            "meter {meter} was changed by somebody else within our transaction"
+        )));
+    }
+    Ok(())
+}
+
+/// Saves the book's newest believed state, told by `message`.
+pub(super) async fn save_state(
+    tx: &mut Tx,
+    book: &MeterBook,
+    believed: &BelievedState,
+    message: &[u8],
+) -> Result<(), StoreError> {
+    let state = &believed.state;
+    let inserted = sqlx::query(
+        "INSERT INTO believed_states (meter, last_seq, last_tag, total, keypad, balance, register,
+             meter_time, flags, battery_percent, message, message_sha256, believed_at_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(book.meter.to_string())
+    .bind(state.last_seq.bits())
+    .bind(state.last_tag.0.as_slice())
+    .bind(state.total)
+    .bind(state.keypad)
+    .bind(state.balance)
+    .bind(state.volume.centi_m3())
+    .bind(state.time.seconds())
+    .bind(state.flags.0)
+    .bind(believed.battery_percent)
+    .bind(message)
+    .bind(believed.message_sha256.0.as_slice())
+    .bind(believed.believed_at.millis())
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query("UPDATE meters SET believed_id = ? WHERE meter = ?")
+        .bind(inserted.last_insert_rowid())
+        .bind(book.meter.to_string())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// What the issue log holds of a meter at a sequence.
+pub(super) async fn logged_at(
+    tx: &mut Tx,
+    meter: MeterNumber,
+    seq: Seq,
+) -> Result<Option<LogEntry>, StoreError> {
+    if seq == Seq::default() {
+        return Ok(Some(LogEntry::BEFORE_THE_FIRST));
+    }
+    let row: Option<(Vec<u8>, u32)> =
+        sqlx::query_as("SELECT tag, total FROM issue_log WHERE meter = ? AND seq = ?")
+            .bind(meter.to_string())
+            .bind(seq.bits())
+            .fetch_optional(&mut **tx)
+            .await?;
+    row.map(|(tag, total)| {
+        Ok(LogEntry {
+            tag: Tag(array("issue_log.tag", tag)?).short(),
+            total,
+        })
+    })
+    .transpose()
+}
+
+impl MeterColumns {
+    fn parse(self, believed: Option<BelievedState>) -> Result<BookRow, StoreError> {
+        let book = MeterBook {
+            meter: parse("meters.meter", &self.meter)?,
+            unit: Unit::try_from(self.unit).map_err(|error| broken("meters.unit", &error))?,
+            generation: self.generation,
+            tariff: serde_json::from_str(&self.tariff)
+                .map_err(|error| broken("meters.tariff", &error))?,
+            limit: self.balance_limit,
+            sale_limit: Money::from_fen(self.sale_limit_fen),
+            epoch: self.epoch,
+            counter: self.counter,
+            total: self.total,
+            last_tid: self.last_tid,
+            frozen: self.frozen,
+            year: TariffYear {
+                year: self.year,
+                start_register: Volume::from_centi_m3(self.year_start_register),
+                purchased: Volume::from_centi_m3(self.year_purchased),
+            },
+            believed,
+        };
+        Ok(BookRow {
+            book,
+            version: self.version,
+        })
+    }
+}
+
+impl StateColumns {
+    fn parse(self) -> Result<BelievedState, StoreError> {
+        Ok(BelievedState {
+            state: MeterState {
+                last_seq: Seq::from_bits(self.last_seq),
+                last_tag: ShortTag(array("believed_states.last_tag", self.last_tag)?),
+                total: self.total,
+                keypad: self.keypad,
+                balance: self.balance,
+                volume: Volume::from_centi_m3(self.register),
+                time: UnixTime::from_seconds(self.meter_time),
+                flags: StateFlags(self.flags),
+            },
+            battery_percent: self.battery_percent,
+            message_sha256: digest("believed_states.message_sha256", self.message_sha256)?,
+            believed_at: UnixMillis::from_millis(self.believed_at_ms),
+        })
+    }
+}
+
+pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+pub(super) fn parse<T: std::str::FromStr<Err: std::error::Error>>(
+    column: &str,
+    text: &str,
+) -> Result<T, StoreError> {
+    text.parse().map_err(|error| broken(column, &error))
+}
+
+pub(super) fn digest(column: &str, bytes: Vec<u8>) -> Result<Sha256Digest, StoreError> {
+    array(column, bytes).map(Sha256Digest)
+}
+
+fn array<const N: usize>(column: &str, bytes: Vec<u8>) -> Result<[u8; N], StoreError> {
+    bytes
+        .try_into()
+        .map_err(|_| StoreError::Corrupt(format!("{column}: not {N} bytes")))
+}
+
+fn broken(column: &str, error: &dyn std::error::Error) -> StoreError {
+    StoreError::Corrupt(format!("{column}: {error}"))
+}
