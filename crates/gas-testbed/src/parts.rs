@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
-use gas_http::{AccessKey, read_private, write_private};
+use gas_http::{read_private, write_private};
 use gas_token_keys::MeterKey;
 use gas_token_verify::MeterIdentity;
 use gas_units::{MeterNumber, Unit};
@@ -182,19 +182,15 @@ impl Site {
         self.init(Part::Provider).await?;
         let company_key = public_key(&self.init(Part::Company).await?)?;
         let pay_key = public_key(&self.init(Part::Pay).await?)?;
-        self.init(Part::Cloud).await?;
-
-        let cloud = self.dir(Part::Cloud);
-        let at_company = access_key(&cloud.join("company.key"))?;
-        let at_pay = access_key(&cloud.join("pay.key"))?;
+        let cloud = self.init(Part::Cloud).await?;
         let called_by_cloud =
-            |key: &AccessKey| json!([{"name": "cloud", "access_key_sha256": key.sha256()}]);
+            |digest: &str| json!([{"name": "cloud", "access_key_sha256": cloud[digest]}]);
 
         self.configure(
             Part::Company,
             &json!({
                 "listen": self.address("company")?,
-                "callers": called_by_cloud(&at_company),
+                "callers": called_by_cloud("company_access_key_sha256"),
                 "pay_public_key": pay_key,
             }),
         )?;
@@ -206,7 +202,7 @@ impl Site {
             Part::Pay,
             &json!({
                 "listen": self.address("pay")?,
-                "callers": called_by_cloud(&at_pay),
+                "callers": called_by_cloud("pay_access_key_sha256"),
                 "company_public_key": company_key,
                 "cloud_url": self.url("cloud")?,
                 "wechat": {
@@ -222,10 +218,16 @@ impl Site {
             Part::Cloud,
             &json!({
                 "listen": self.address("cloud")?,
-                "company": {"url": self.url("company")?, "access_key_file": "company.key"},
-                "pay": {"url": self.url("pay")?, "access_key_file": "pay.key"},
-                "company_public_key": company_key,
-                "pay_public_key": pay_key,
+                "company": {
+                    "url": self.url("company")?,
+                    "access_key_file": "company.access-key",
+                    "public_key": company_key,
+                },
+                "pay": {
+                    "url": self.url("pay")?,
+                    "access_key_file": "pay.access-key",
+                    "public_key": pay_key,
+                },
             }),
         )?;
         Ok(())
@@ -235,7 +237,7 @@ impl Site {
         let meter: MeterNumber = METER.parse().context("the testbed's meter number")?;
         self.init(Part::Company).await?;
         let facts = self.add_meter(meter).await?;
-        let key = facts["key"]
+        let key = facts["meter_key_hex"]
             .as_str()
             .context("gas-company meter add told no key")?;
         write_private(&self.dir(Part::Meter).join("meter.key"), key.as_bytes())?;
@@ -378,14 +380,6 @@ fn public_key(facts: &Value) -> anyhow::Result<gas_api::PublicKeyHex> {
     serde_json::from_value(facts["public_key"].clone()).context("`init` told no public_key")
 }
 
-/// The caller's access key: the one in its file, or a new one.
-fn access_key(file: &Path) -> anyhow::Result<AccessKey> {
-    if !file.exists() {
-        AccessKey::generate()?.write(file)?;
-    }
-    Ok(AccessKey::read(file)?)
-}
-
 /// Reads what `gas-company meter add` tells, for a meter of our own.
 ///
 /// # Errors
@@ -399,7 +393,9 @@ pub fn read_meter_facts(
         .and_then(|generation| u8::try_from(generation).ok());
     let generation = generation.context("`meter add` told no key generation")?;
     let mut key = [0; 16];
-    let text = facts["key"].as_str().context("`meter add` told no key")?;
+    let text = facts["meter_key_hex"]
+        .as_str()
+        .context("`meter add` told no key")?;
     hex::decode_to_slice(text, &mut key).context("`meter add` told a malformed key")?;
     let identity = MeterIdentity {
         number,
