@@ -68,17 +68,17 @@ fn one_result(world: &mut World) -> Response {
 }
 
 /// How many effects a delivery has when nothing goes wrong.
-fn effects(moods: &[Mood], value_max: u16) -> usize {
-    let mut world = world(Fault::None, true, moods, value_max);
+fn effects(recalls: bool, moods: &[Mood], value_max: u16) -> usize {
+    let mut world = world(Fault::None, recalls, moods, value_max);
     one_result(&mut world);
     world.effects
 }
 
 fn at_every_effect(fault: impl Fn(usize) -> Fault, moods: &[Mood], value_max: u16) {
-    let effects = effects(moods, value_max);
-    assert!(effects > 8);
-    for at in 0..effects {
-        for recalls in [true, false] {
+    for recalls in [true, false] {
+        let effects = effects(recalls, moods, value_max);
+        assert!(effects > 8);
+        for at in 0..effects {
             let mut world = world(fault(at), recalls, moods, value_max);
             one_result(&mut world);
             assert!(world.effects > at, "fault {at} did not happen");
@@ -120,6 +120,41 @@ fn the_same_with_a_meter_that_answers_badly() {
     at_every_effect(Fault::CutAfter, &moods, 60);
     at_every_effect(Fault::RebootBefore, &moods, 60);
     at_every_effect(Fault::RebootAfter, &moods, 60);
+}
+
+#[test]
+fn what_the_meter_heard_and_what_the_phone_was_told_is_in_the_flash() {
+    let (mut heard, mut told) = (0, 0);
+    for at in 0..effects(false, &[], 60) {
+        let mut world = world(Fault::RebootAfter(at), false, &[], 60);
+        while world.effects <= at {
+            world.run(1);
+        }
+        // The card was asked once, and the phone is gone for good.
+        world.phone.plan.clear();
+        let was_heard = !world.meter.delivered.is_empty();
+        let was_told = world.phone.answers.pop();
+        world.meter.always = Mood::Deaf;
+        world
+            .phone
+            .plan
+            .push_back(request(7, Operation::Result(RequestId([1; 8]))));
+        world.finish();
+        let recalled = world.phone.answers.pop().unwrap();
+        heard += u32::from(was_heard);
+        told += u32::from(was_told.is_some());
+        if was_heard {
+            assert_eq!(recalled.status, Status::Ok, "effect {at}");
+        }
+        if let Some(answer) = was_told {
+            let recall = Recall::parse(&recalled.body).unwrap();
+            assert_eq!(
+                (recall.status, recall.body),
+                (answer.status, answer.body.as_slice())
+            );
+        }
+    }
+    assert!(heard > 3 && told > 0, "{heard} {told}");
 }
 
 /// Power goes in the middle of a flash write: the card's next boot finds the token or not, the result

@@ -12,6 +12,10 @@ const PAGE: usize = 4096;
 /// An erase is this many steps, for a cut in its middle.
 pub(crate) const ERASE_STEPS: u64 = 16;
 
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap()
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut;
 
@@ -55,7 +59,7 @@ pub(crate) struct Flash {
 
 impl Flash {
     pub(crate) fn blank() -> Self {
-        let size = usize::try_from(IMAGE_LEN).unwrap();
+        let size = size(IMAGE_LEN.into());
         Self {
             bytes: vec![0xFF; size],
             written: vec![false; size],
@@ -109,7 +113,7 @@ impl Flash {
 
     fn erase_page(&mut self, page: usize) -> Result<(), Cut> {
         let from = page * PAGE;
-        let steps = usize::try_from(ERASE_STEPS).unwrap();
+        let steps = size(ERASE_STEPS);
         let piece = PAGE / steps;
         for step in 0..steps {
             if !self.step() {
@@ -145,7 +149,7 @@ impl ReadNorFlash for Flash {
         if self.dead.get() {
             return Err(Cut);
         }
-        let from = usize::try_from(offset).unwrap();
+        let from = size(offset.into());
         bytes.copy_from_slice(&self.bytes[from..from + bytes.len()]);
         Ok(())
     }
@@ -163,9 +167,9 @@ impl NorFlash for Flash {
         if self.dead.get() {
             return Err(Cut);
         }
-        let (from, to) = (usize::try_from(from).unwrap(), usize::try_from(to).unwrap());
+        let (from, to) = (size(from.into()), size(to.into()));
         assert!(
-            from % PAGE == 0 && to % PAGE == 0,
+            from.is_multiple_of(PAGE) && to.is_multiple_of(PAGE),
             "erase of part of a page"
         );
         (from / PAGE..to / PAGE).try_for_each(|page| self.erase_page(page))
@@ -175,8 +179,11 @@ impl NorFlash for Flash {
         if self.dead.get() {
             return Err(Cut);
         }
-        let from = usize::try_from(offset).unwrap();
-        assert!(from % 4 == 0 && bytes.len() % 4 == 0, "write not aligned");
+        let from = size(offset.into());
+        assert!(
+            from.is_multiple_of(4) && bytes.len().is_multiple_of(4),
+            "write not aligned"
+        );
         for (at, byte) in bytes.iter().enumerate() {
             assert!(!self.written[from + at], "written twice without an erase");
             if !self.step() {
