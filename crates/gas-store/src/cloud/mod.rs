@@ -78,6 +78,15 @@ impl CloudStore {
         self.db.close().await;
     }
 
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn check(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(self.db.readers()).await?;
+        Ok(())
+    }
+
     /// A vend and its timeline, as of one commit.
     ///
     /// # Errors

@@ -1,0 +1,265 @@
+use std::sync::Arc;
+
+use gas_api::cloud::Obstacle;
+use gas_api::company::{
+    ReceiptBelieved, ReceiptReported, ReservationWanted, Reserved, Sale, SaleWanted,
+};
+use gas_api::pay::{Presentation, Tender, TenderWanted};
+use gas_api::{HexBytes, codes};
+use gas_http::{BoxError, DueEffect, Outbox, PeerError, now};
+use gas_store::cloud::VendRow;
+use gas_units::{UnixMillis, VendId};
+use gas_vend::{Effect, Event, IssuedToken, Receiver, Settlement, VendState};
+use serde::de::IgnoredAny;
+
+use crate::cloud::{Cloud, LiveError, SeenError, With, obstacle};
+
+/// Performs what has to be done at one of the other servers.
+pub(crate) struct Dispatch {
+    cloud: Arc<Cloud>,
+    receiver: Receiver,
+}
+
+/// What another server made of an effect: its answer, or a refusal that asking again will not change.
+type Verdict<T> = Result<Result<T, Obstacle>, BoxError>;
+
+impl Dispatch {
+    pub(crate) const fn new(cloud: Arc<Cloud>, receiver: Receiver) -> Self {
+        Self { cloud, receiver }
+    }
+
+    async fn row(&self, vend_id: VendId) -> Result<VendRow, BoxError> {
+        Ok(self
+            .cloud
+            .store
+            .find(vend_id)
+            .await?
+            .ok_or(LiveError::Unknown)?)
+    }
+
+    async fn live(&self, vend_id: VendId, event: Event, id: &str) -> Result<(), BoxError> {
+        let with = With {
+            performed: Some(id),
+            believed: None,
+        };
+        self.cloud.live(vend_id, &[event], with).await?;
+        Ok(())
+    }
+
+    async fn seen(
+        &self,
+        vend_id: VendId,
+        tender: &Tender,
+        number: Option<u32>,
+        id: &str,
+    ) -> Result<(), BoxError> {
+        match self
+            .cloud
+            .tender_seen(vend_id, tender, number, Some(id))
+            .await
+        {
+            // Kept for people, with the effect performed: asking again would bring the same answer.
+            Err(SeenError::Live(LiveError::Refused(_))) if tender.payment.is_some() => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn reserve(&self, vend_id: VendId, attempt: u32, id: &str) -> Result<(), BoxError> {
+        let quote_hash = self.row(vend_id).await?.vend.quote_hash();
+        let path = format!("/v1/reservations/{vend_id}");
+        let wanted = ReservationWanted { quote_hash };
+        let event = match verdict(self.cloud.company.put::<_, Reserved>(&path, &wanted).await)? {
+            Ok(_) => Event::Reserved { attempt },
+            Err(why) => Event::ReservationRefused { attempt, why },
+        };
+        self.live(vend_id, event, id).await
+    }
+
+    async fn open_tender(&self, vend_id: VendId, id: &str) -> Result<(), BoxError> {
+        let quote = self.row(vend_id).await?.vend.quote().clone();
+        let wanted = TenderWanted {
+            quote,
+            presentation: Presentation::Native,
+        };
+        let path = format!("/v1/tenders/{vend_id}");
+        match verdict(self.cloud.pay.put::<_, Tender>(&path, &wanted).await)? {
+            Ok(tender) => self.seen(vend_id, &tender, Some(0), id).await,
+            Err(why) => self.live(vend_id, Event::TenderRefused { why }, id).await,
+        }
+    }
+
+    async fn ask(&self, vend_id: VendId, number: Option<u32>, id: &str) -> Result<(), BoxError> {
+        let awaited = match self.row(vend_id).await?.vend.state() {
+            VendState::Quoted | VendState::TenderRequested => true,
+            // Late money comes by itself; only a customer's word makes us ask for it.
+            VendState::Expired => number.is_none(),
+            VendState::TenderConfirmed
+            | VendState::TokenIssued
+            | VendState::Delivered
+            | VendState::Accepted => false,
+        };
+        if !awaited {
+            return Ok(self.cloud.store.done(id, now()).await?);
+        }
+        // The payment server asks the provider by its own timetable; a customer's word hastens it.
+        let query = if number.is_none() { "?ask=true" } else { "" };
+        let path = format!("/v1/tenders/{vend_id}{query}");
+        match verdict(self.cloud.pay.get::<Tender>(&path).await)? {
+            Ok(tender) => self.seen(vend_id, &tender, number, id).await,
+            Err(why) => {
+                tracing::warn!(
+                    code = why.code,
+                    "the payment server will not say how a tender stands"
+                );
+                self.live(vend_id, Event::StillUnpaid { number }, id).await
+            }
+        }
+    }
+
+    async fn issue_sale(&self, vend_id: VendId, attempt: u32, id: &str) -> Result<(), BoxError> {
+        let row = self.row(vend_id).await?;
+        let payment = row
+            .vend
+            .payment()
+            .ok_or("a sale without a payment")?
+            .clone();
+        let path = format!("/v1/sales/{vend_id}");
+        let wanted = SaleWanted { payment };
+        let event = match verdict(self.cloud.company.put::<_, Sale>(&path, &wanted).await)? {
+            Ok(sale) => Event::TokenIssued(IssuedToken::verify(&sale, &self.cloud.company_key)?),
+            Err(why) => {
+                tracing::error!(
+                    code = why.code,
+                    why.detail,
+                    "a paid sale is refused; asked again"
+                );
+                Event::SaleRefused { attempt, why }
+            }
+        };
+        self.live(vend_id, event, id).await
+    }
+
+    async fn report(
+        &self,
+        vend_id: VendId,
+        report: u32,
+        receipt: HexBytes,
+        id: &str,
+    ) -> Result<(), BoxError> {
+        let path = format!("/v1/receipts/{vend_id}");
+        let reported = ReceiptReported {
+            receipt: receipt.clone(),
+        };
+        let answer = self
+            .cloud
+            .company
+            .put::<_, ReceiptBelieved>(&path, &reported)
+            .await;
+        let believed = match verdict(answer)? {
+            Ok(believed) => believed,
+            Err(why) => {
+                return self
+                    .live(vend_id, Event::ReceiptNotBelieved { report, why }, id)
+                    .await;
+            }
+        };
+        let jws = believed
+            .sale
+            .settlement
+            .ok_or("a believed receipt without a settlement")?;
+        let settlement = Settlement::verify(&jws, &self.cloud.company_key)?;
+        let state = (believed.state.meter == believed.sale.meter).then_some(&believed.state);
+        let with = With {
+            performed: Some(id),
+            believed: state,
+        };
+        let event = Event::ReceiptBelieved {
+            receipt,
+            settlement,
+        };
+        self.cloud.live(vend_id, &[event], with).await?;
+        Ok(())
+    }
+
+    async fn release(&self, vend_id: VendId, id: &str) -> Result<(), BoxError> {
+        let path = format!("/v1/reservations/{vend_id}");
+        if let Err(why) = verdict(self.cloud.company.delete::<IgnoredAny>(&path).await)? {
+            tracing::warn!(
+                code = why.code,
+                "a reservation was not released; it was none any more"
+            );
+        }
+        Ok(self.cloud.store.done(id, now()).await?)
+    }
+}
+
+/// Tells an answer and a final refusal from an unknown outcome, which is asked for again.
+fn verdict<T>(answer: Result<T, PeerError>) -> Verdict<T> {
+    match answer {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(PeerError::Problem { peer, problem }) => {
+            let error = PeerError::Problem {
+                peer,
+                problem: problem.clone(),
+            };
+            // These say that the two servers do not fit together, nothing about the vend.
+            let misfit = [
+                codes::NO_SUCH_ENDPOINT,
+                codes::METHOD_NOT_ALLOWED,
+                codes::BODY_MALFORMED,
+                codes::BODY_TOO_LARGE,
+            ];
+            if error.is_worth_asking_again() || misfit.contains(&problem.code.as_str()) {
+                return Err(error.into());
+            }
+            Ok(Err(obstacle(&problem)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Outbox for Dispatch {
+    type Effect = Effect;
+
+    async fn due(&self, now: UnixMillis, limit: usize) -> Result<Vec<DueEffect<Effect>>, BoxError> {
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let due = self.cloud.store.due(self.receiver, now, limit).await?;
+        let effects = due.into_iter().map(|due| DueEffect {
+            id: due.effect_id,
+            attempts: due.attempts,
+            effect: due.effect,
+        });
+        Ok(effects.collect())
+    }
+
+    async fn next_due(&self) -> Result<Option<UnixMillis>, BoxError> {
+        Ok(self.cloud.store.next_due(self.receiver).await?)
+    }
+
+    async fn perform(&self, due: DueEffect<Effect>) -> Result<(), BoxError> {
+        let id = due.id.as_str();
+        match due.effect {
+            Effect::Reserve { vend_id, attempt } => self.reserve(vend_id, attempt, id).await,
+            Effect::OpenTender { vend_id } => self.open_tender(vend_id, id).await,
+            Effect::AskPayment {
+                vend_id, number, ..
+            } => self.ask(vend_id, Some(number), id).await,
+            Effect::AskProvider { vend_id, .. } => self.ask(vend_id, None, id).await,
+            Effect::IssueSale {
+                vend_id, attempt, ..
+            } => self.issue_sale(vend_id, attempt, id).await,
+            Effect::ReportReceipt {
+                vend_id,
+                report,
+                receipt,
+                ..
+            } => self.report(vend_id, report, receipt, id).await,
+            Effect::ReleaseReservation { vend_id, .. } => self.release(vend_id, id).await,
+        }
+    }
+
+    async fn postpone(&self, id: &str, attempts: u32, now: UnixMillis) -> Result<(), BoxError> {
+        Ok(self.cloud.store.postpone(id, attempts, now).await?)
+    }
+}
