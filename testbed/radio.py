@@ -229,6 +229,27 @@ class RadioController(Controller):
         if self.le_connections.get(connection.peer_address) is connection:
             super().on_le_disconnected(connection, reason)
 
+    def on_hci_le_create_connection_cancel_command(self, command):
+        """Cancels for real: the host learns that its attempt has ended (Vol 4 Part E, 7.8.13)."""
+        if not self.pending_le_connection:
+            return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR)
+        cancelled, self.pending_le_connection = self.pending_le_connection, None
+        loop().call_soon(
+            self.send_hci_packet,
+            hci.HCI_LE_Connection_Complete_Event(
+                status=hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR,
+                connection_handle=0,
+                role=hci.Role.CENTRAL,
+                peer_address_type=cancelled.peer_address_type,
+                peer_address=cancelled.peer_address,
+                connection_interval=0,
+                peripheral_latency=0,
+                supervision_timeout=0,
+                central_clock_accuracy=0,
+            ),
+        )
+        return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
+
     # -- data to the host in pieces, as a real controller gives them
 
     def on_link_acl_data(self, sender_address, transport, data):
