@@ -248,6 +248,36 @@ fn a_silent_meter_gets_the_token_later_without_any_phone() {
 }
 
 #[test]
+fn tries_grow_rare_while_the_meter_is_silent_and_begin_at_once_when_it_is_back() {
+    // The meter comes back anywhere between two tries.
+    for offset_ms in [0, 150_000, 300_000, 450_000] {
+        silent_for_long(offset_ms);
+    }
+}
+
+fn silent_for_long(offset_ms: u64) {
+    let mut world = World::new();
+    world.meter.always = Mood::Deaf;
+    assert_eq!(
+        ask(&mut world, deliver(1, &token(METER, 8))).status,
+        Status::MeterSilent
+    );
+    world.cut_link();
+    world.meter.woken = 0;
+    world.run(3_600_000);
+    // 60 readings of three tries each, and a dozen for the token.
+    assert!(
+        (180..240).contains(&world.meter.woken),
+        "woken {} times",
+        world.meter.woken
+    );
+    world.run(offset_ms);
+    world.meter.always = Mood::Honest;
+    world.run(61_000);
+    assert_eq!(world.meter.delivered, [token(METER, 8)]);
+}
+
+#[test]
 fn without_a_serial_line_the_meter_is_silent_at_once() {
     let mut world = World::new();
     world.tell(Event::SerialClosed);
@@ -350,10 +380,21 @@ fn lost_late_garbled_and_stray_answers_cost_tries_not_the_delivery() {
 
 #[test]
 fn an_answer_that_answers_something_else_is_garbled() {
+    for mood in [Mood::Nonsense, Mood::Mixed] {
+        answers_garbled(mood);
+    }
+}
+
+fn answers_garbled(mood: Mood) {
     let mut world = World::new();
     world.paired = true;
+    world.meter.records = vec![record(METER, 1)];
     world.run(5_000);
-    world.meter.always = Mood::Nonsense;
+    world.meter.records.push(record(METER, 2));
+    world.meter.always = mood;
+    world.run(60_000);
+    let report = ask(&mut world, request(3, Operation::Card));
+    assert_eq!(CardReport::parse(&report.body).unwrap().hourly, (1, 1));
     let answer = ask(&mut world, deliver(1, &token(METER, 8)));
     assert_eq!(answer.status, Status::MeterGarbled);
     assert!(info(&world).state.contains(CardState::TOKEN_WAITS));

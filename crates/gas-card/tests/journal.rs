@@ -147,6 +147,25 @@ fn numbers_not_above_the_newest_are_ignored() {
 }
 
 #[test]
+fn a_slot_that_is_not_wholly_erased_is_never_written() {
+    let mut flash = Flash::blank();
+    let mut journal = Journal::mount(&mut flash).unwrap();
+    journal.hourly.append(&mut flash, &record(1)).unwrap();
+    // One cell of the next slot has lost a bit.
+    let slot = 25 * 4096 + 24 + 40;
+    flash.bytes[slot + 17] = 0xFE;
+    let steps = flash.steps;
+    journal.hourly.append(&mut flash, &record(2)).unwrap();
+    assert_eq!(flash.steps - steps, 40, "one slot written");
+    assert!(
+        flash.bytes[slot..slot + 17]
+            .iter()
+            .all(|byte| *byte == 0xFF)
+    );
+    assert_eq!(numbers(&journal, &mut flash, 0), [1, 2]);
+}
+
+#[test]
 fn another_meter_begins_the_log_anew_and_the_first_one_does_not_come_back() {
     let mut flash = Flash::blank();
     let mut journal = Journal::mount(&mut flash).unwrap();

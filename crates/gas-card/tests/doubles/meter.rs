@@ -23,6 +23,8 @@ pub(crate) enum Mood {
     Garbled,
     /// A good frame whose body is rubbish.
     Nonsense,
+    /// A good message that answers something else: another nonce, or another meter's.
+    Mixed,
     /// The answer comes after the card has given up waiting for it.
     Late,
     /// An answer with another serial number first, then the right one.
@@ -41,6 +43,8 @@ pub(crate) struct Meter {
     /// Every frame it heard: identifier, serial number.
     pub(crate) heard: Vec<(u16, u8)>,
     pub(crate) records: Vec<Vec<u8>>,
+    /// How often the line woke it.
+    pub(crate) woken: u32,
     applied: BTreeSet<Vec<u8>>,
 }
 
@@ -118,12 +122,14 @@ impl Meter {
             delivered: Vec::new(),
             heard: Vec::new(),
             records: Vec::new(),
+            woken: 0,
             applied: BTreeSet::new(),
         }
     }
 
     /// Answers as `(delay in ms, bytes)`.
     pub(crate) fn hear(&mut self, bytes: &[u8]) -> Vec<(u64, Vec<u8>)> {
+        self.woken += 1;
         let start = bytes.iter().position(|byte| *byte != 0xFE).unwrap();
         assert!(start >= 2, "the meter sleeps: it needs a preamble");
         let frame = &bytes[start..];
@@ -166,6 +172,13 @@ impl Meter {
                     if mood == Mood::Nonsense {
                         body.iter_mut().for_each(|byte| *byte = !*byte);
                     }
+                    if mood == Mood::Mixed {
+                        match identifier {
+                            0xA202 => body[10] ^= 1,
+                            0xA201 | 0xA203 => body[9] = 0x57,
+                            _ => {}
+                        }
+                    }
                     let [high, low] = identifier.to_be_bytes();
                     let mut data = vec![high, low, serial];
                     data.extend(body);
@@ -175,7 +188,7 @@ impl Meter {
             }
         };
         match mood {
-            Mood::Honest | Mood::Nonsense | Mood::Error(..) => vec![(50, answer)],
+            Mood::Honest | Mood::Nonsense | Mood::Mixed | Mood::Error(..) => vec![(50, answer)],
             Mood::Lost | Mood::Deaf => Vec::new(),
             Mood::Garbled => {
                 let mut broken = answer;
