@@ -317,6 +317,11 @@ impl<F: NorFlash> Card<F> {
             // No such record, or no answer: the next reading goes on from here.
             return;
         };
+        // A damaged number could pass a one-byte sum, and would shut out all true ones below it. Two
+        // answers must agree on how far numbers go.
+        if record.number() > newest {
+            return;
+        }
         if self.keep(record).is_ok() && record.number() < newest {
             self.reading.step = Some(Step::Record {
                 wanted: record.number().saturating_add(1),

@@ -104,6 +104,21 @@ fn records_survive_a_reboot_and_are_not_fetched_again() {
 }
 
 #[test]
+fn a_record_number_beyond_what_the_meter_keeps_is_not_stored() {
+    let mut world = World::new();
+    world.paired = true;
+    world.meter.records = vec![record(METER, 1), record(METER, 2)];
+    world.meter.forged = Some(record(METER, 70_000));
+    world.run(5_000);
+    let report = ask(&mut world, request(1, Operation::Card));
+    assert_eq!(CardReport::parse(&report.body).unwrap().hourly, (0, 0));
+    world.meter.forged = None;
+    world.run(61_000);
+    let hourly = ask(&mut world, ask_records(2, RecordKind::Hourly, 0, 24));
+    assert_eq!(records_of(&hourly), (1, 2, vec![1, 2]));
+}
+
+#[test]
 fn card_tells_what_it_is_and_knows() {
     let mut world = World::new();
     world.meter.always = Mood::Deaf;

@@ -433,19 +433,19 @@ fn a_delivery_is_stored_or_not_wherever_the_power_goes() {
     let deliver = |flash: &mut Flash, journal: &mut Journal, deed: Deed| {
         deed.on(journal, flash).unwrap();
     };
-    for number in 9001..9007 {
+    for number in 9001..9004 {
         deliver(&mut flash, &mut journal, Deed::Token(number));
     }
     // 14 entries and the mark a page, 11 pages in use: entries 154 and later push pages out, and the
     // six waiting tokens are carried on each time they reach the end.
     let mut page = 1;
     for number in 1..170_u32 {
-        let ids = [number, number.saturating_sub(20), 9001, 9006];
+        let ids = [number, number.saturating_sub(20)];
         for deed in [Deed::Token(number), Deed::Result(number)] {
             let turns = turns(&flash, deed);
             page += u32::from(turns);
             // Page 12 is the first to push one out, 23 the second to meet the carried tokens.
-            if number == 1 || (turns && [2, 12, 13, 23].contains(&page)) {
+            if number == 1 || (turns && [2, 12, 23].contains(&page)) {
                 cut_everywhere(&flash, deed, &ids);
             }
             deliver(&mut flash, &mut journal, deed);

@@ -158,10 +158,10 @@ impl Deliveries {
                     match self.waiting.iter_mut().find(|(known, _)| *known == id) {
                         // A copy: the older one goes with its page.
                         Some((_, at)) => *at = place,
-                        None => self
-                            .waiting
-                            .push((id, place))
-                            .map_err(|_| StoreError::Full)?,
+                        None => {
+                            // More never wait; if they did, the later ones would wait for room here.
+                            let _room = self.waiting.push((id, place));
+                        }
                     }
                 }
                 Some(Entry::Result { id, .. }) => self.waiting.retain(|(known, _)| *known != id),

@@ -43,6 +43,8 @@ pub(crate) struct Meter {
     /// Every frame it heard: identifier, serial number.
     pub(crate) heard: Vec<(u16, u8)>,
     pub(crate) records: Vec<Vec<u8>>,
+    /// Answers A203 with this, whatever is asked.
+    pub(crate) forged: Option<Vec<u8>>,
     /// How often the line woke it.
     pub(crate) woken: u32,
     applied: BTreeSet<Vec<u8>>,
@@ -122,6 +124,7 @@ impl Meter {
             delivered: Vec::new(),
             heard: Vec::new(),
             records: Vec::new(),
+            forged: None,
             woken: 0,
             applied: BTreeSet::new(),
         }
@@ -224,6 +227,7 @@ impl Meter {
                 let nonce = asked[10..18].try_into().unwrap();
                 Some(status_bytes(self.number, nonce))
             }
+            0xA203 if self.forged.is_some() => self.forged.clone(),
             0xA203 => {
                 let wanted = u32::from_be_bytes(asked.try_into().unwrap());
                 self.records
