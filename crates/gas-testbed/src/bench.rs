@@ -14,14 +14,13 @@ use gas_api::cloud::{
     Consent, Nonce, NonceWanted, ReceiptDelivered, Vend as VendSeen, VendState, VendWanted,
 };
 use gas_api::{HexBytes, Want};
-use gas_http::{Peer, now};
+use gas_http::{Peer, now, read_private};
+use gas_meter::Provision;
 use gas_testbed::{Part, Run, Settings};
-use gas_token_keys::MeterKey;
-use gas_token_verify::MeterIdentity;
 use gas_units::{MeterNumber, Money, VendId};
 use tokio::task::JoinSet;
 
-use crate::household::Household;
+use crate::bare_meter::BareMeter;
 use crate::screen::{progress, show};
 
 use self::report::{Report, Steps};
@@ -62,10 +61,11 @@ pub(crate) struct Vend {
 impl Vend {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let dir = tempfile::tempdir()?;
-        let mut run = Run::setup(&dir.path().join("run"), Settings::default()).await?;
-        let mut households = Vec::new();
+        let mut run =
+            Run::setup_some(&dir.path().join("run"), Settings::default(), &SERVERS).await?;
+        let mut meters = Vec::new();
         for place in 0..self.at_once {
-            households.push(new_household(&run, place).await?);
+            meters.push(new_meter(&run, place).await?);
         }
         for part in SERVERS {
             run.start(part).await?;
@@ -76,7 +76,7 @@ impl Vend {
         ))?;
         let before = processor_times(&run)?;
         let started = Instant::now();
-        let outcome = buy_all(&run, households, self.vends).await;
+        let outcome = buy_all(&run, meters, self.vends).await;
         let elapsed = started.elapsed();
         let after = processor_times(&run)?;
         if outcome.is_err() {
@@ -107,11 +107,12 @@ impl Vend {
     }
 }
 
-async fn new_household(run: &Run, place: u32) -> anyhow::Result<Household> {
+async fn new_meter(run: &Run, place: u32) -> anyhow::Result<BareMeter> {
     let number: MeterNumber = (FIRST_METER + u64::from(place)).to_string().parse()?;
-    let facts = run.add_meter(number).await?;
-    let (identity, key): (MeterIdentity, MeterKey) = gas_testbed::read_meter_facts(number, &facts)?;
-    Ok(Household::new(identity, &key))
+    let out = run.dir().join(format!("{number}.json"));
+    run.add_meter(number, &out).await?;
+    let provision = Provision::parse(std::str::from_utf8(&read_private(&out)?)?)?;
+    Ok(BareMeter::new(&provision))
 }
 
 fn processor_times(run: &Run) -> anyhow::Result<Vec<(Part, Duration)>> {
@@ -122,15 +123,15 @@ fn processor_times(run: &Run) -> anyhow::Result<Vec<(Part, Duration)>> {
 }
 
 /// Has every household buy, one vend after the other, until `vends` are done.
-async fn buy_all(run: &Run, households: Vec<Household>, vends: u32) -> anyhow::Result<Steps> {
+async fn buy_all(run: &Run, meters: Vec<BareMeter>, vends: u32) -> anyhow::Result<Steps> {
     let cloud =
         Peer::new("cloud", &run.url(Part::Cloud)?, None).map_err(|error| anyhow::anyhow!(error))?;
     let cashier = Cashier::new(run.url(Part::Provider)?)?;
     let left = Arc::new(AtomicU32::new(vends));
     let mut buyers = JoinSet::new();
-    for household in households {
+    for meter in meters {
         let buyer = Buyer {
-            household,
+            meter,
             cloud: cloud.clone(),
             cashier: cashier.clone(),
             steps: Steps::default(),
@@ -146,7 +147,7 @@ async fn buy_all(run: &Run, households: Vec<Household>, vends: u32) -> anyhow::R
 }
 
 struct Buyer {
-    household: Household,
+    meter: BareMeter,
     cloud: Peer,
     cashier: Cashier,
     steps: Steps,
@@ -159,7 +160,7 @@ impl Buyer {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
             .is_ok()
         {
-            let vend_id = Household::vend_id(now())?;
+            let vend_id = BareMeter::vend_id(now())?;
             self.buy(vend_id)
                 .await
                 .with_context(|| format!("vend {vend_id}"))?;
@@ -169,7 +170,7 @@ impl Buyer {
 
     /// One vend, each step timed.
     async fn buy(&mut self, vend_id: VendId) -> anyhow::Result<()> {
-        let meter = self.household.number();
+        let meter = self.meter.number();
         let path = format!("/v1/vends/{vend_id}");
 
         let began = Instant::now();
@@ -181,7 +182,7 @@ impl Buyer {
         self.steps.add("nonce", began);
 
         let began = Instant::now();
-        let status = HexBytes(self.household.status(&nonce.ask.0, now())?);
+        let status = HexBytes(self.meter.status(&nonce.ask.0, now())?);
         let wanted = VendWanted {
             meter,
             status,
@@ -214,7 +215,7 @@ impl Buyer {
         self.steps.add("confirmation to token", began);
 
         let token = vend.token.context("no token")?;
-        let receipt = HexBytes(self.household.apply(&token.0, now())?);
+        let receipt = HexBytes(self.meter.apply(&token.0, now())?);
         let began = Instant::now();
         let vend: VendSeen = self
             .cloud

@@ -9,6 +9,6 @@ mod ports;
 mod process;
 mod run;
 
-pub use parts::{Part, Settings, read_meter_facts};
+pub use parts::{Part, Settings};
 pub use process::Ready;
 pub use run::Run;

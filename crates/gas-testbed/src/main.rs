@@ -2,9 +2,10 @@
 //! kept running (`up`).
 #![forbid(unsafe_code)]
 
+mod bare_meter;
 mod bench;
 mod demo;
-mod household;
+
 mod judge;
 mod screen;
 mod up;

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use gas_http::{read_private, write_private};
-use gas_token_keys::MeterKey;
-use gas_token_verify::MeterIdentity;
-use gas_units::{MeterNumber, Unit};
+use gas_units::MeterNumber;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -236,11 +234,8 @@ impl Site {
     async fn prepare_meter(&self) -> anyhow::Result<()> {
         let meter: MeterNumber = METER.parse().context("the testbed's meter number")?;
         self.init(Part::Company).await?;
-        let facts = self.add_meter(meter).await?;
-        let key = facts["meter_key_hex"]
-            .as_str()
-            .context("gas-company meter add told no key")?;
-        write_private(&self.dir(Part::Meter).join("meter.key"), key.as_bytes())?;
+        self.add_meter(meter, &self.dir(Part::Meter).join("provision.json"))
+            .await?;
         self.configure(
             Part::Meter,
             &json!({
@@ -259,13 +254,14 @@ impl Site {
         )
     }
 
-    /// Has the gas company take on a meter; tells what the meter's maker must know, its key among it.
-    pub(crate) async fn add_meter(&self, meter: MeterNumber) -> anyhow::Result<Value> {
+    /// Has the gas company take on a meter; what the meter must know, its key among it, goes to `out`.
+    pub(crate) async fn add_meter(&self, meter: MeterNumber, out: &Path) -> anyhow::Result<()> {
         let mut add = self.program("gas-company");
         add.args(["meter", "add", "--data-dir"])
             .arg(self.dir(Part::Company));
-        add.args(["--meter", &meter.to_string()]);
-        json_of(add).await
+        add.args(["--meter", &meter.to_string(), "--out"]).arg(out);
+        json_of(add).await?;
+        Ok(())
     }
 
     /// The command that starts a part.
@@ -378,31 +374,6 @@ async fn json_of(mut command: Command) -> anyhow::Result<Value> {
 
 fn public_key(facts: &Value) -> anyhow::Result<gas_api::PublicKeyHex> {
     serde_json::from_value(facts["public_key"].clone()).context("`init` told no public_key")
-}
-
-/// Reads what `gas-company meter add` tells, for a meter of our own.
-///
-/// # Errors
-/// When something is missing or malformed.
-pub fn read_meter_facts(
-    number: MeterNumber,
-    facts: &Value,
-) -> anyhow::Result<(MeterIdentity, MeterKey)> {
-    let generation = facts["generation"]
-        .as_u64()
-        .and_then(|generation| u8::try_from(generation).ok());
-    let generation = generation.context("`meter add` told no key generation")?;
-    let mut key = [0; 16];
-    let text = facts["meter_key_hex"]
-        .as_str()
-        .context("`meter add` told no key")?;
-    hex::decode_to_slice(text, &mut key).context("`meter add` told a malformed key")?;
-    let identity = MeterIdentity {
-        number,
-        generation,
-        unit: Unit::Fen,
-    };
-    Ok((identity, MeterKey::from_bytes(key)))
 }
 
 /// Copies a file that only its owner may read.

@@ -260,12 +260,13 @@ impl Run {
             .context("`pilotlight meter show --json` printed no JSON")
     }
 
-    /// Has the gas company take on one more meter; tells what `gas-company meter add` tells.
+    /// Has the gas company take on one more meter; what the meter must know, its key among it, is written
+    /// to `out`.
     ///
     /// # Errors
     /// When the program fails.
-    pub async fn add_meter(&self, meter: MeterNumber) -> anyhow::Result<Value> {
-        self.site.add_meter(meter).await
+    pub async fn add_meter(&self, meter: MeterNumber, out: &Path) -> anyhow::Result<()> {
+        self.site.add_meter(meter, out).await
     }
 
     /// Has the radio misbehave: one request of its fault port (see `testbed/radio.py`), and its answer.

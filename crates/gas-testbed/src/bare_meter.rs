@@ -1,6 +1,7 @@
 use gas_http::random;
+use gas_meter::Provision;
 use gas_token::{Ask, Kind, MeterState, Receipt, StateFlags, Status, Tagged};
-use gas_token_keys::{MeterKey, MeterKeys};
+use gas_token_keys::MeterKeys;
 use gas_token_verify::{
     Account, MeterIdentity, OpenedCommand, accept_total, open, sign_receipt, sign_status,
 };
@@ -10,18 +11,23 @@ use anyhow::{Context as _, bail};
 
 /// A meter without card, radio and serial line, for measuring servers: it signs statuses, applies tokens
 /// and signs receipts by the meter's own rule.
-pub(crate) struct Household {
+pub(crate) struct BareMeter {
     identity: MeterIdentity,
     keys: MeterKeys,
     account: Account,
     volume: Volume,
 }
 
-impl Household {
-    pub(crate) fn new(identity: MeterIdentity, key: &MeterKey) -> Self {
+impl BareMeter {
+    pub(crate) fn new(provision: &Provision) -> Self {
+        let identity = MeterIdentity {
+            number: provision.meter,
+            generation: provision.generation,
+            unit: provision.unit,
+        };
         Self {
             identity,
-            keys: key.purposes(),
+            keys: provision.meter_key.purposes(),
             account: Account::default(),
             volume: Volume::default(),
         }
