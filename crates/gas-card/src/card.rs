@@ -75,16 +75,8 @@ impl<F: NorFlash> Card<F> {
     /// The next thing to do, or `None` until something happens or the deadline is reached.
     pub fn poll(&mut self, now_ms: u64) -> Option<Effect> {
         self.advance(now_ms);
-        let info = self.info().to_bytes();
-        if self.info_shown != Some(info) {
-            self.info_shown = Some(info);
-            return Some(Effect::SetInfo(info));
-        }
-        if let Some(bytes) = self.meter.poll() {
-            return Some(Effect::SerialWrite(bytes));
-        }
-        loop {
-            match self.link.as_mut()?.poll(now_ms)? {
+        while let Some(output) = self.link.as_mut().and_then(|link| link.poll(now_ms)) {
+            match output {
                 LinkOutput::Indicate(value) => return Some(Effect::Indicate(value)),
                 LinkOutput::Disconnect => return Some(Effect::Disconnect),
                 LinkOutput::Message(frame) => {
@@ -93,6 +85,13 @@ impl<F: NorFlash> Card<F> {
                 }
             }
         }
+        // Behind the requests, which may change both.
+        let info = self.info().to_bytes();
+        if self.info_shown != Some(info) {
+            self.info_shown = Some(info);
+            return Some(Effect::SetInfo(info));
+        }
+        self.meter.poll().map(Effect::SerialWrite)
     }
 
     /// When to call again with [`Event::Tick`] if nothing happens before, in ms of the shell's clock.

@@ -50,8 +50,9 @@ impl Frame {
         Vec::from_slice(content).ok().map(Self)
     }
 
-    /// The message with its CRC-32.
-    pub(crate) fn to_message(&self) -> Vec<u8, MESSAGE_MAX> {
+    /// The message with its CRC-32, as it is cut into segments.
+    #[must_use]
+    pub fn to_message(&self) -> Vec<u8, MESSAGE_MAX> {
         let mut message = Vec::new();
         message.extend(self.0.iter().copied());
         message.extend(CRC.checksum(&self.0).to_be_bytes());
