@@ -53,7 +53,6 @@ pub fn doors() -> Vec<Door> {
 }
 
 /// The whole server's router.
-#[must_use]
 pub fn app(cloud: &Arc<Cloud>) -> Router {
     let rate = Arc::clone(&cloud.rate);
     routes()

@@ -1,0 +1,13 @@
+//! The cloud between a phone and doubles of the other two servers, over HTTP.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod access;
+mod crashes;
+mod peers;
+mod presence;
+mod refusals;
+mod world;

@@ -1,0 +1,470 @@
+//! Doubles of the gas company and the payment server, at the level of HTTP.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use axum::extract::{Path, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{post, put};
+use axum::{Json, Router};
+use gas_api::company::{
+    BelievedState, Nonces, NoncesWanted, QuoteMade, QuoteWanted, ReceiptBelieved, ReceiptReported,
+    RecordsBelieved, RecordsReported, ReservationWanted, Reserved, Sale, SaleState, SaleWanted,
+    StateReported,
+};
+use gas_api::pay::{PaymentRequest, Presentation, Tender, TenderState, TenderWanted};
+use gas_api::{Digest, HexBytes, Jws, Want, codes};
+use gas_http::{Problem, now};
+use gas_statement::{
+    Currency, Evidence, Issue, Payment, Quote, QuoteHash, Settlement, Sha256Digest, Signed,
+    SigningKey,
+};
+use gas_tariff::{QuoteBasis, Tariff};
+use gas_token::{Ask, Nonce, Receipt, Record, Seq, Status, Tag, Tagged, Total};
+use gas_units::{MeterNumber, Money, Unit, UnixMillis, UnixTime, VendId, Volume};
+use tokio::sync::Notify;
+
+/// A tag that the company's double takes for forged.
+pub(crate) const FORGED: Tag = Tag([0xFF; 16]);
+
+pub(crate) fn company_key() -> SigningKey {
+    SigningKey::from_bytes(&[1; 32])
+}
+
+pub(crate) fn pay_key() -> SigningKey {
+    SigningKey::from_bytes(&[2; 32])
+}
+
+/// What the doubles know, and what a test wants of them.
+#[derive(Default)]
+pub(crate) struct Books {
+    /// Every request, as `METHOD path`, in order.
+    pub(crate) log: Vec<String>,
+    pub(crate) nonces: u8,
+    pub(crate) reserved: BTreeSet<VendId>,
+    pub(crate) sales: BTreeMap<VendId, Sale>,
+    pub(crate) issues: u32,
+    pub(crate) quotes: BTreeMap<VendId, Signed<Quote>>,
+    /// The payer has paid.
+    pub(crate) paid: bool,
+    /// The payment server has saved the tender and has no payment request yet, when it is opened.
+    pub(crate) slow_provider: bool,
+    /// The payment server has closed the tender.
+    pub(crate) closed: bool,
+    /// Answered in place of the next requests whose log entry begins like this.
+    pub(crate) refusals: BTreeMap<&'static str, (u16, &'static str)>,
+    /// Changes what the quote states.
+    pub(crate) bend_quote: Option<fn(&mut Quote)>,
+    /// Changes what the payment states.
+    pub(crate) bend_payment: Option<fn(&mut Payment)>,
+    /// Signs quotes with this in place of the company's key.
+    pub(crate) quote_key: Option<[u8; 32]>,
+}
+
+/// Where the cloud dies: at this request to the doubles, before or after they have done it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CrashPoint {
+    pub(crate) request: usize,
+    pub(crate) after: bool,
+}
+
+pub(crate) struct Peers {
+    pub(crate) books: Mutex<Books>,
+    pub(crate) crash: Mutex<Option<CrashPoint>>,
+    pub(crate) crashed: Notify,
+}
+
+type Doubles = State<Arc<Peers>>;
+type Answer<T> = Result<Json<T>, Problem>;
+
+impl Peers {
+    pub(crate) fn new(crash: Option<CrashPoint>) -> Arc<Self> {
+        Arc::new(Self {
+            books: Mutex::default(),
+            crash: Mutex::new(crash),
+            crashed: Notify::new(),
+        })
+    }
+
+    pub(crate) fn company(self: &Arc<Self>) -> Router {
+        let router = Router::new()
+            .route("/v1/nonces", post(nonces))
+            .route("/v1/states", post(states))
+            .route("/v1/quotes/{vend_id}", put(quote))
+            .route("/v1/reservations/{vend_id}", put(reserve).delete(release))
+            .route("/v1/sales/{vend_id}", put(sell))
+            .route("/v1/receipts/{vend_id}", put(believe))
+            .route("/v1/records", post(records));
+        self.finish(router)
+    }
+
+    pub(crate) fn pay(self: &Arc<Self>) -> Router {
+        let router = Router::new().route("/v1/tenders/{vend_id}", put(open).get(show));
+        self.finish(router)
+    }
+
+    fn finish(self: &Arc<Self>, router: Router<Arc<Self>>) -> Router {
+        router
+            .layer(middleware::from_fn_with_state(Arc::clone(self), count))
+            .with_state(Arc::clone(self))
+    }
+
+    pub(crate) fn with<T>(&self, change: impl FnOnce(&mut Books) -> T) -> T {
+        change(&mut self.books.lock().unwrap())
+    }
+
+    fn dies_here(&self, number: usize, after: bool) -> bool {
+        let mut crash = self.crash.lock().unwrap();
+        let here = crash.is_some_and(|at| at.request == number && at.after == after);
+        if here {
+            *crash = None;
+        }
+        here
+    }
+}
+
+async fn count(State(peers): Doubles, request: Request, next: Next) -> Response {
+    assert!(
+        request.headers().contains_key(AUTHORIZATION),
+        "the cloud shows its access key"
+    );
+    let line = format!("{} {}", request.method(), request.uri());
+    let number = peers.with(|books| {
+        books.log.push(line.clone());
+        books.log.len()
+    });
+    if peers.dies_here(number, false) {
+        peers.crashed.notify_one();
+        std::future::pending::<()>().await;
+    }
+    let refusal = peers.with(|books| {
+        books
+            .refusals
+            .iter()
+            .find(|(start, _)| line.starts_with(*start))
+            .map(|(_, what)| *what)
+    });
+    if let Some((status, code)) = refusal {
+        return refuse(status, code);
+    }
+    let response = next.run(request).await;
+    if peers.dies_here(number, true) {
+        peers.crashed.notify_one();
+        std::future::pending::<()>().await;
+    }
+    response
+}
+
+fn refuse(status: u16, code: &'static str) -> Response {
+    use axum::response::IntoResponse as _;
+    Problem::handed_on(gas_api::Problem {
+        kind: "about:blank".to_owned(),
+        status,
+        code: code.to_owned(),
+        title: code.to_owned(),
+        detail: "As the double was told.".to_owned(),
+        hint: String::new(),
+        vend_id: Some(VendId::from_parts(9, [9; 10])),
+    })
+    .into_response()
+}
+
+fn jws<T: gas_statement::Statement>(key: &SigningKey, statement: T) -> Jws {
+    Jws(Signed::sign(key, statement).unwrap().compact().to_owned())
+}
+
+async fn nonces(State(peers): Doubles, Json(wanted): Json<NoncesWanted>) -> Json<Nonces> {
+    let number = peers.with(|books| {
+        books.nonces += 1;
+        books.nonces
+    });
+    let message = Ask {
+        generation: 1,
+        meter: wanted.meter,
+        nonce: Nonce([number; 8]),
+    };
+    let ask = Tagged {
+        message,
+        tag: Tag([0; 16]),
+    };
+    Json(Nonces {
+        asks: vec![HexBytes(ask.to_bytes())],
+        expires_at_ms: now().plus_millis(600_000),
+    })
+}
+
+fn state_of(meter: MeterNumber, message: &[u8], believed_at_ms: UnixMillis) -> BelievedState {
+    BelievedState {
+        meter,
+        unit: Unit::Fen,
+        last_seq: 7,
+        total: 120_000,
+        balance: 20_500,
+        register_centi_m3: Volume::from_centi_m3(10_000),
+        meter_time: UnixTime::from_seconds(1_760_000_000),
+        flags: 0,
+        battery_percent: None,
+        believed_at_ms,
+        old: false,
+        message_sha256: Digest(Sha256Digest::of(message).0),
+    }
+}
+
+fn forged() -> Problem {
+    Problem::unprocessable(codes::MESSAGE_FORGED, "The tag does not hold.")
+}
+
+async fn states(Json(reported): Json<StateReported>) -> Answer<BelievedState> {
+    let status = Tagged::<Status>::parse(&reported.status.0).unwrap();
+    if status.tag == FORGED {
+        return Err(forged());
+    }
+    Ok(Json(state_of(reported.meter, &reported.status.0, now())))
+}
+
+async fn quote(
+    State(peers): Doubles,
+    Path(vend_id): Path<VendId>,
+    Json(wanted): Json<QuoteWanted>,
+) -> Answer<QuoteMade> {
+    let status = Tagged::<Status>::parse(&wanted.status.0).unwrap();
+    if status.tag == FORGED {
+        return Err(forged());
+    }
+    peers.with(|books| {
+        let made = books.quotes.get(&vend_id).cloned().unwrap_or_else(|| {
+            let mut quote = quote_of(vend_id, &wanted, &status.message);
+            if let Some(bend) = books.bend_quote {
+                bend(&mut quote);
+            }
+            let key = books
+                .quote_key
+                .map_or_else(company_key, |key| SigningKey::from_bytes(&key));
+            Signed::sign(&key, quote).unwrap()
+        });
+        books.quotes.insert(vend_id, made.clone());
+        Ok(Json(QuoteMade {
+            quote: Jws(made.compact().to_owned()),
+            quote_hash: Digest(made.sha256().0),
+        }))
+    })
+}
+
+fn quote_of(vend_id: VendId, wanted: &QuoteWanted, status: &Status) -> Quote {
+    let bounds = [Volume::from_centi_m3(35_000), Volume::from_centi_m3(50_000)];
+    let basis = QuoteBasis {
+        unit: Unit::Fen,
+        register_centi_m3: status.state.volume,
+        year_start_register_centi_m3: Volume::ZERO,
+        purchased_this_year_centi_m3: Volume::ZERO,
+        undelivered: 0,
+        balance: status.state.balance,
+    };
+    let want = match wanted.want {
+        Want::AmountFen(amount) => gas_tariff::Want::Amount(amount),
+        Want::VolumeCentiM3(volume) => gas_tariff::Want::Volume(volume),
+    };
+    let tariff = Tariff::new(1, bounds, [261, 283, 423]).unwrap();
+    Quote {
+        vend_id,
+        meter: wanted.meter,
+        explanation: tariff
+            .quote(basis, want, Money::from_fen(1_000_000))
+            .unwrap(),
+        last_seq: 6,
+        meter_time: status.state.time,
+        status_sha256: Sha256Digest::of(&wanted.status.0),
+        created_at_ms: now(),
+        valid_until_ms: now().plus_millis(900_000),
+    }
+}
+
+async fn reserve(
+    State(peers): Doubles,
+    Path(vend_id): Path<VendId>,
+    Json(wanted): Json<ReservationWanted>,
+) -> Json<Reserved> {
+    peers.with(|books| {
+        assert_eq!(wanted.quote_hash.0, books.quotes[&vend_id].sha256().0);
+        books.reserved.insert(vend_id);
+    });
+    Json(Reserved { vend_id })
+}
+
+async fn release(State(peers): Doubles, Path(vend_id): Path<VendId>) {
+    peers.with(|books| books.reserved.remove(&vend_id));
+}
+
+async fn sell(
+    State(peers): Doubles,
+    Path(vend_id): Path<VendId>,
+    Json(wanted): Json<SaleWanted>,
+) -> Json<Sale> {
+    Signed::<Payment>::verify(&wanted.payment.0, &pay_key().verifying_key()).unwrap();
+    peers.with(|books| {
+        if let Some(sale) = books.sales.get(&vend_id) {
+            return Json(sale.clone());
+        }
+        books.issues += 1;
+        let sale = sale_of(&books.quotes[&vend_id], &wanted.payment);
+        books.sales.insert(vend_id, sale.clone());
+        Json(sale)
+    })
+}
+
+fn sale_of(quote: &Signed<Quote>, payment: &Jws) -> Sale {
+    let quoted = quote.statement();
+    let message = Total {
+        generation: 1,
+        meter: quoted.meter,
+        seq: Seq::from_bits(7),
+        unit: Unit::Fen,
+        total: 120_000,
+        amount: quoted.credit(),
+        tid_floor: 9,
+        tariff: 1,
+        issued: UnixTime::from_seconds(1_760_000_000),
+        reference: quoted.vend_id.reference(),
+    };
+    let token = Tagged {
+        message,
+        tag: Tag([9; 16]),
+    }
+    .to_bytes();
+    let issue = Issue {
+        vend_id: quoted.vend_id,
+        meter: quoted.meter,
+        quote_hash: QuoteHash(quote.sha256()),
+        payment_sha256: Sha256Digest::of(payment.0.as_bytes()),
+        amount_fen: quoted.payable(),
+        seq: 7,
+        unit: Unit::Fen,
+        total: 120_000,
+        credit: quoted.credit(),
+        token_sha256: Sha256Digest::of(&token),
+        issued_at_ms: now(),
+    };
+    Sale {
+        vend_id: quoted.vend_id,
+        meter: quoted.meter,
+        state: SaleState::Issued,
+        seq: 7,
+        amount_fen: quoted.payable(),
+        token: HexBytes(token),
+        issue: jws(&company_key(), issue),
+        settlement: None,
+    }
+}
+
+async fn believe(
+    State(peers): Doubles,
+    Path(vend_id): Path<VendId>,
+    Json(reported): Json<ReceiptReported>,
+) -> Answer<ReceiptBelieved> {
+    let receipt = Tagged::<Receipt>::parse(&reported.receipt.0).unwrap();
+    if receipt.tag == FORGED {
+        return Err(forged());
+    }
+    let state = state_of(receipt.message.meter, &reported.receipt.0, now());
+    peers.with(|books| {
+        let sale = books.sales.get_mut(&vend_id).unwrap();
+        let settlement = Settlement {
+            vend_id,
+            meter: sale.meter,
+            seq: sale.seq,
+            evidence: Evidence::ReceiptApplied,
+            message_sha256: Sha256Digest(state.message_sha256.0),
+            last_seq: sale.seq,
+            total: state.total,
+            balance: state.balance,
+            register_centi_m3: state.register_centi_m3,
+            settled_at_ms: now(),
+        };
+        sale.state = SaleState::Settled;
+        sale.settlement = Some(jws(&company_key(), settlement));
+        Ok(Json(ReceiptBelieved {
+            sale: sale.clone(),
+            state,
+        }))
+    })
+}
+
+async fn records(Json(reported): Json<RecordsReported>) -> Answer<RecordsBelieved> {
+    let mut newest = 0;
+    for record in &reported.records {
+        let record = Tagged::<Record>::parse(&record.0).unwrap();
+        if record.tag.0[..8] == FORGED.0[..8] {
+            return Err(forged());
+        }
+        newest = newest.max(record.message.number);
+    }
+    Ok(Json(RecordsBelieved { new: 0, newest }))
+}
+
+/// The tender of a quote as the books stand.
+pub(crate) fn tender(books: &Books, vend_id: VendId) -> Tender {
+    let quote = &books.quotes[&vend_id];
+    let amount_fen = quote.statement().payable();
+    let quote_hash = Digest(quote.sha256().0);
+    let order_no = format!("{}01", vend_id.to_base32());
+    let state = match (books.paid, books.closed) {
+        (true, _) => TenderState::Paid,
+        (false, true) => TenderState::Closed,
+        (false, false) => TenderState::Open,
+    };
+    let payment_request = (state == TenderState::Open).then(|| PaymentRequest {
+        provider: "wechat".to_owned(),
+        presentation: Presentation::Native,
+        code_url: format!("weixin://wxpay/bizpayurl?pr={order_no}"),
+        link: None,
+        amount_fen,
+        expires_at_ms: quote.statement().valid_until_ms,
+    });
+    let payment = books.paid.then(|| {
+        let mut payment = Payment {
+            vend_id,
+            meter: quote.statement().meter,
+            quote_hash: QuoteHash(quote.sha256()),
+            amount_fen,
+            currency: Currency::Cny,
+            provider: "wechat".to_owned(),
+            order_no: order_no.clone(),
+            transaction_id: "4200001".to_owned(),
+            paid_at_ms: UnixMillis::from_millis(1_760_000_000_000),
+        };
+        if let Some(bend) = books.bend_payment {
+            bend(&mut payment);
+        }
+        jws(&pay_key(), payment)
+    });
+    Tender {
+        vend_id,
+        quote_hash,
+        state,
+        amount_fen,
+        order_no,
+        payment_request,
+        payment,
+    }
+}
+
+async fn open(
+    State(peers): Doubles,
+    Path(vend_id): Path<VendId>,
+    Json(wanted): Json<TenderWanted>,
+) -> Json<Tender> {
+    Signed::<Quote>::verify(&wanted.quote.0, &company_key().verifying_key()).unwrap();
+    peers.with(|books| {
+        assert!(
+            books.reserved.contains(&vend_id),
+            "reserved before anyone may pay"
+        );
+        Json(tender(books, vend_id))
+    })
+}
+
+async fn show(State(peers): Doubles, Path(vend_id): Path<VendId>) -> Json<Tender> {
+    peers.with(|books| Json(tender(books, vend_id)))
+}

@@ -1,0 +1,199 @@
+//! Presence: a fresh status, read with a nonce for this phone, opens a meter's data to it.
+
+use axum::http::Method;
+use ed25519_dalek::SigningKey;
+use gas_api::cloud::{
+    Enrolment, EnrolmentRevoked, EnrolmentWanted, Meter, Nonce as NonceMade, NonceWanted,
+    RecordsKept, RecordsUploaded, VendState,
+};
+use gas_api::{HexBytes, PublicKeyHex};
+use gas_token::{Ask, Nonce, Record, StateFlags, Tag, Tagged};
+use gas_units::{MeterNumber, UnixTime, Volume};
+
+use crate::peers::FORGED;
+use crate::world::{Answered, Running, World, meter, receipt, status, vend_id};
+
+fn phone(byte: u8) -> SigningKey {
+    SigningKey::from_bytes(&[byte; 32])
+}
+
+fn key(phone: &SigningKey) -> PublicKeyHex {
+    PublicKeyHex(phone.verifying_key().to_bytes())
+}
+
+async fn nonce_for(cloud: &Running, phone_key: Option<PublicKeyHex>) -> Nonce {
+    let wanted = NonceWanted {
+        meter: meter(),
+        phone_key,
+    };
+    let made: NonceMade = cloud.json("POST", "/v1/nonces", &wanted).await.ok();
+    Tagged::<Ask>::parse(&made.ask.0).unwrap().message.nonce
+}
+
+async fn enrol(cloud: &Running, phone: &SigningKey, status: HexBytes) -> Answered {
+    let body = serde_json::to_vec(&EnrolmentWanted {
+        meter: meter(),
+        status,
+    })
+    .unwrap();
+    cloud
+        .signed(
+            phone,
+            Method::PUT,
+            &format!("/v1/enrolments/{}", key(phone)),
+            &body,
+        )
+        .await
+}
+
+async fn show(cloud: &Running, phone: &SigningKey) -> Answered {
+    cloud
+        .signed(phone, Method::GET, &format!("/v1/meters/{}", meter()), b"")
+        .await
+}
+
+async fn upload(cloud: &Running, phone: &SigningKey, records: Vec<HexBytes>) -> Answered {
+    let body = serde_json::to_vec(&RecordsUploaded { records }).unwrap();
+    let path = format!("/v1/meters/{}/records", meter());
+    cloud.signed(phone, Method::PUT, &path, &body).await
+}
+
+fn record(meter: MeterNumber, number: u32, tag: Tag) -> HexBytes {
+    let message = Record {
+        generation: 1,
+        meter,
+        number,
+        time: UnixTime::from_seconds(number),
+        volume: Volume::from_centi_m3(number),
+        balance: 1,
+        flags: StateFlags(0),
+    };
+    HexBytes(Tagged { message, tag }.to_bytes())
+}
+
+async fn enrolled(cloud: &Running, phone: &SigningKey) {
+    let nonce = nonce_for(cloud, Some(key(phone))).await;
+    let _: Enrolment = enrol(cloud, phone, status(meter(), nonce, Tag([1; 16])))
+        .await
+        .ok();
+}
+
+#[tokio::test]
+async fn a_fresh_status_for_this_phone_enrols_it_and_no_other() {
+    let world = World::new(None).await;
+    let cloud = world.start().await;
+    let (mine, other) = (phone(5), phone(6));
+    let not_live = (409, "nonce_not_live".to_owned());
+    let made_for_nobody = nonce_for(&cloud, None).await;
+    let made_for_me = nonce_for(&cloud, Some(key(&mine))).await;
+    let with = |nonce| status(meter(), nonce, Tag([1; 16]));
+    assert_eq!(
+        enrol(&cloud, &mine, with(made_for_nobody)).await.problem(),
+        not_live
+    );
+    assert_eq!(
+        enrol(&cloud, &mine, with(Nonce([0xEE; 8]))).await.problem(),
+        not_live
+    );
+    assert_eq!(
+        enrol(&cloud, &other, with(made_for_me)).await.problem(),
+        not_live
+    );
+    let forged = status(meter(), made_for_me, FORGED);
+    let answered = enrol(&cloud, &mine, forged).await;
+    assert_eq!(answered.problem(), (422, "message_forged".to_owned()));
+    assert_eq!(show(&cloud, &mine).await.status, 403);
+
+    let first: Enrolment = enrol(&cloud, &mine, with(made_for_me)).await.ok();
+    let again: Enrolment = enrol(&cloud, &mine, with(made_for_me)).await.ok();
+    assert_eq!(again, first, "the same again");
+    let seen: Meter = show(&cloud, &mine).await.ok();
+    assert_eq!(seen.state.unwrap().balance, 20_500);
+    assert_eq!(show(&cloud, &other).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_revoked_phone_needs_a_new_status() {
+    let world = World::new(None).await;
+    let cloud = world.start().await;
+    let (mine, other) = (phone(5), phone(6));
+    let nonce = nonce_for(&cloud, Some(key(&mine))).await;
+    let proof = status(meter(), nonce, Tag([1; 16]));
+    let _: Enrolment = enrol(&cloud, &mine, proof.clone()).await.ok();
+    let body = serde_json::to_vec(&EnrolmentRevoked { meter: meter() }).unwrap();
+    let path = format!("/v1/enrolments/{}", key(&mine));
+    let stranger = cloud.signed(&other, Method::DELETE, &path, &body).await;
+    assert_eq!(stranger.problem(), (403, "not_enrolled".to_owned()));
+    enrolled(&cloud, &other).await;
+    assert_eq!(
+        cloud
+            .signed(&other, Method::DELETE, &path, &body)
+            .await
+            .status,
+        204
+    );
+    assert_eq!(show(&cloud, &mine).await.status, 403);
+    assert_eq!(
+        enrol(&cloud, &mine, proof).await.problem(),
+        (409, "nonce_not_live".to_owned())
+    );
+    enrolled(&cloud, &mine).await;
+    assert_eq!(show(&cloud, &mine).await.status, 200);
+}
+
+#[tokio::test]
+async fn records_are_kept_whole_or_not_at_all() {
+    let world = World::new(None).await;
+    let cloud = world.start().await;
+    let mine = phone(5);
+    enrolled(&cloud, &mine).await;
+    let good = |number| record(meter(), number, Tag([1; 16]));
+    let kept: RecordsKept = upload(&cloud, &mine, vec![good(1), good(2)]).await.ok();
+    assert_eq!(kept, RecordsKept { new: 2, newest: 2 });
+    let kept: RecordsKept = upload(&cloud, &mine, vec![good(2), good(3)]).await.ok();
+    assert_eq!(kept, RecordsKept { new: 1, newest: 3 });
+
+    let mut cut = good(5);
+    cut.0.pop();
+    let others = record("33010000000002".parse().unwrap(), 5, Tag([1; 16]));
+    for (bad, expected) in [
+        (
+            vec![good(4), record(meter(), 5, FORGED)],
+            (422, "message_forged"),
+        ),
+        (vec![good(4), others], (422, "other_meter")),
+        (vec![good(4), cut], (422, "message_malformed")),
+        (vec![good(4); 201], (400, "body_malformed")),
+    ] {
+        let (status, code) = upload(&cloud, &mine, bad).await.problem();
+        assert_eq!((status, code.as_str()), expected);
+    }
+    let seen: Meter = show(&cloud, &mine).await.ok();
+    assert_eq!(seen.records, [good(3), good(2), good(1)]);
+}
+
+#[tokio::test]
+async fn history_shows_paid_vends_only() {
+    let world = World::new(None).await;
+    let cloud = world.start().await;
+    let mine = phone(5);
+    enrolled(&cloud, &mine).await;
+    let vend = cloud.begin().await;
+    cloud.ask_tender(&vend).await;
+    let seen: Meter = show(&cloud, &mine).await.ok();
+    assert_eq!(
+        seen.vends,
+        [],
+        "the id of an unpaid vend is its owner's alone"
+    );
+    world.peers.with(|books| books.paid = true);
+    cloud.confirm(&vend).await;
+    cloud.until(|vend| vend.token.is_some()).await;
+    cloud.deliver(receipt(Tag([1; 16]))).await;
+    let seen: Meter = show(&cloud, &mine).await.ok();
+    assert_eq!(seen.vends.len(), 1);
+    assert_eq!(
+        (seen.vends[0].vend_id, seen.vends[0].state),
+        (vend_id(), VendState::Accepted)
+    );
+}
