@@ -12,7 +12,7 @@ use gas_store::cloud::{Change, CloudStore, Saved, VendRow};
 use gas_units::{UnixMillis, VendId};
 use gas_vend::{Applied, ConfirmedPayment, Event, ProofError, Receiver, Refused, Vend};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use crate::config::Setup;
 use crate::news::News;
@@ -38,6 +38,7 @@ pub struct Cloud {
     pub(crate) rate: Arc<Rate>,
     company_waker: Waker,
     pay_waker: Waker,
+    stop: Stop,
 }
 
 /// Why the cloud cannot start.
@@ -118,11 +119,12 @@ pub(crate) struct With<'a> {
 }
 
 impl Cloud {
-    /// Opens the database and prepares for the other servers.
+    /// Opens the database and prepares for the other servers. From `stop` on nobody is kept waiting for
+    /// news, and the outbox rests.
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn open(setup: &Setup) -> Result<Arc<Self>, StartError> {
+    pub async fn open(setup: &Setup, stop: &Stop) -> Result<Arc<Self>, StartError> {
         let config = &setup.config;
         let peer =
             |name, url: &str, key| Peer::new(name, url, Some(key)).map_err(StartError::Config);
@@ -140,16 +142,17 @@ impl Cloud {
             rate: Arc::new(Rate::new(config.rate_limit)),
             company_waker: Waker::new(),
             pay_waker: Waker::new(),
+            stop: stop.clone(),
         }))
     }
 
-    /// Performs what stands in the outbox until `stop`: one task for each of the other servers, so that
+    /// Performs what stands in the outbox until the stop: one task for each of the other servers, so that
     /// one that does not answer holds up nothing at the other.
-    pub fn start(self: &Arc<Self>, stop: &Stop) -> [JoinHandle<()>; 2] {
+    pub fn start(self: &Arc<Self>) -> [JoinHandle<()>; 2] {
         [Receiver::Company, Receiver::Pay].map(|receiver| {
             let outbox = Arc::new(Dispatch::new(Arc::clone(self), receiver));
             let runner = OutboxRunner::new(outbox, self.waker(receiver).clone());
-            tokio::spawn(runner.run(stop.clone()))
+            tokio::spawn(runner.run(self.stop.clone()))
         })
     }
 
@@ -263,7 +266,7 @@ impl Cloud {
         })
     }
 
-    /// Waits until a vend is as wanted, at most until `until`. Gives it as it is then.
+    /// Waits until a vend is as wanted, at most until `until` or the stop. Gives it as it is then.
     pub(crate) async fn wait(
         &self,
         vend_id: VendId,
@@ -279,8 +282,10 @@ impl Cloud {
             let Some(listener) = &mut listener else {
                 return Ok(row);
             };
-            if timeout_at(until, listener.changed()).await.is_err() {
-                return Ok(row);
+            tokio::select! {
+                () = listener.changed() => {}
+                () = sleep_until(until) => return Ok(row),
+                () = self.stop.wanted() => return Ok(row),
             }
         }
     }

@@ -52,12 +52,12 @@ async fn main() -> anyhow::Result<()> {
 async fn run(data_dir: &Path) -> anyhow::Result<()> {
     let setup = Setup::read(data_dir)?;
     let stop = Stop::on_signals().context("signals cannot be listened to")?;
-    let cloud = Cloud::open(&setup).await?;
+    let cloud = Cloud::open(&setup, &stop).await?;
     let listen = &setup.config.listen;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("cannot listen on {listen}"))?;
-    let tasks = cloud.start(&stop);
+    let tasks = cloud.start();
     serve(listener, app(&cloud), stop.clone()).await?;
     stop.now();
     for task in tasks {

@@ -6,7 +6,7 @@ use super::State;
 /// `GET /health`: the server answers and its database can be read.
 pub(super) async fn health(state: State) -> Result<&'static str, Problem> {
     state.store.check().await.map_err(Problem::ours)?;
-    Ok("ok")
+    Ok("ok\n")
 }
 
 /// `GET /v1/keys`: with which keys statements can be checked.

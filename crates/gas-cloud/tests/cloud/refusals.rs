@@ -499,3 +499,14 @@ async fn news_reach_who_waits_and_who_waits_in_vain_is_answered() {
     let unknown = cloud.get(&path("?wait=1")).await;
     assert_eq!(unknown.problem(), code(400, codes::BODY_MALFORMED));
 }
+
+#[tokio::test]
+async fn a_stop_keeps_nobody_waiting() {
+    let world = World::new(None).await;
+    let (cloud, vend) = tendered(&world).await;
+    let waiting = path(&format!("?after_version={}&wait_ms=25000", vend.version));
+    let begun = std::time::Instant::now();
+    let (same, ()) = tokio::join!(cloud.get(&waiting), async { cloud.stop.now() });
+    assert_eq!(same.ok::<Vend>(), vend);
+    assert!(begun.elapsed().as_secs() < 20);
+}

@@ -153,15 +153,15 @@ impl World {
     }
 
     /// A cloud on this world's database.
-    pub(crate) async fn open(&self) -> Arc<Cloud> {
-        Cloud::open(&self.setup).await.unwrap()
+    async fn open(&self, stop: &Stop) -> Arc<Cloud> {
+        Cloud::open(&self.setup, stop).await.unwrap()
     }
 
     /// A cloud that works, to be asked without a socket.
     pub(crate) async fn start(&self) -> Running {
-        let cloud = self.open().await;
         let stop = Stop::new();
-        let _tasks = cloud.start(&stop);
+        let cloud = self.open(&stop).await;
+        let _tasks = cloud.start();
         Running {
             router: app(&cloud),
             stop,
@@ -170,15 +170,15 @@ impl World {
 
     /// A cloud that works, behind a socket.
     pub(crate) async fn serve(&self) -> String {
-        let cloud = self.open().await;
-        let _tasks = cloud.start(&Stop::new());
+        let cloud = self.open(&Stop::new()).await;
+        let _tasks = cloud.start();
         serve(app(&cloud)).await.0
     }
 }
 
 pub(crate) struct Running {
     pub(crate) router: Router,
-    stop: Stop,
+    pub(crate) stop: Stop,
 }
 
 impl Drop for Running {
