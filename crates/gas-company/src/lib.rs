@@ -1,1 +1,29 @@
-//! The gas company's system server
+//! The gas company's system server: quotes, reserves, issues, and believes what meters can prove.
+//!
+//! Shell around `gas-sales` (decides), `gas-token-issue` (seals, with the master key that lies in a file
+//! only this server can read) and `gas-store` (keeps). Its one caller is the cloud, whose word is worth
+//! nothing here: what is paid is what the payment server has signed, what is on a meter is what the meter
+//! has sealed.
+#![forbid(unsafe_code)]
+
+mod company;
+mod config;
+mod keys;
+mod problems;
+mod provision;
+mod routes;
+mod view;
+
+pub use company::{Clock, Company, NONCE_VALID_MS, QUOTE_VALID_MS};
+pub use config::{Config, ConfigError, Setup, init, open_files};
+pub use keys::KeyStore;
+pub use provision::{AddMeterError, NewMeter, add_meter};
+pub use routes::routes;
+
+use axum::Router;
+use gas_http::Callers;
+
+/// The whole server: every route behind its access rule.
+pub fn app(callers: Callers, company: Company) -> Router {
+    routes().router(callers, company)
+}

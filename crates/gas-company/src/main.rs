@@ -1,2 +1,171 @@
-//! The gas company's system server
-fn main() {}
+//! `gas-company`: the gas company's system server.
+#![forbid(unsafe_code)]
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gas_company::{Company, NewMeter, Setup, add_meter, app, init, open_files};
+use gas_http::{Stop, create_private_dir, log_to_stderr, serve};
+use gas_store::company::CompanyStore;
+use gas_tariff::Tariff;
+use gas_units::{MeterNumber, Money, Unit, Volume};
+use serde_json::{Value, json};
+
+/// The gas company's system server: quotes, issues recharge data, believes what meters can prove.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show what a person should look at, one JSON object a line, oldest first
+    Alarms(DataDir),
+    /// Make the data directory and its keys where they are missing; prints the public key as JSON
+    Init(DataDir),
+    /// Work with the company's meters
+    #[command(subcommand)]
+    Meter(MeterCommand),
+    /// Serve until SIGTERM
+    Serve(DataDir),
+}
+
+#[derive(Args)]
+struct DataDir {
+    /// Where the server's files are
+    #[arg(long)]
+    data_dir: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum MeterCommand {
+    /// Take a meter into the books and write what it is provisioned with (it holds the meter's key)
+    Add(AddMeter),
+}
+
+#[derive(Args)]
+struct AddMeter {
+    #[command(flatten)]
+    data: DataDir,
+    /// The meter's number, 14 digits
+    #[arg(long)]
+    meter: MeterNumber,
+    /// What the meter counts its balance in
+    #[arg(long, value_enum, default_value_t = UnitName::Fen)]
+    unit: UnitName,
+    /// Most that the balance may come to: in CNY, for a volume meter in m³ [default: 2000]
+    #[arg(long)]
+    limit: Option<String>,
+    /// Most that one sale may cost, in CNY
+    #[arg(long, default_value = "2000.00")]
+    sale_limit: Money,
+    /// The register when this year began, in m³ [default: that of the first reading]
+    #[arg(long)]
+    year_start_register: Option<Volume>,
+    /// Where to write the provisioning [default: meters/NUMBER.json in the data directory]
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum UnitName {
+    /// A money meter: the balance is in fen
+    Fen,
+    /// A volume meter: the balance is in 0.01 m³
+    M3,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    log_to_stderr();
+    match Arguments::parse().command {
+        Command::Alarms(data) => alarms(data).await,
+        Command::Init(data) => say(&json!({ "public_key": init(&data.data_dir)? })),
+        Command::Meter(MeterCommand::Add(add)) => meter_add(add).await,
+        Command::Serve(data) => run(data).await,
+    }
+}
+
+fn say(facts: &Value) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout().lock(), "{facts}")?)
+}
+
+async fn run(data: DataDir) -> anyhow::Result<()> {
+    let setup = Setup::read(&data.data_dir)?;
+    let store = CompanyStore::open(&setup.database)
+        .await
+        .context("the database cannot be opened")?;
+    let clock = Arc::new(gas_http::now);
+    let company = Company::new(
+        store.clone(),
+        setup.keys,
+        setup.statement_key,
+        setup.pay_key,
+        clock,
+    );
+    let stop = Stop::on_signals()?;
+    let listen = &setup.config.listen;
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen}"))?;
+    serve(listener, app(setup.config.callers, company), stop).await?;
+    store.close().await;
+    Ok(())
+}
+
+async fn alarms(data: DataDir) -> anyhow::Result<()> {
+    let (_, _, database) = open_files(&data.data_dir)?;
+    let store = CompanyStore::open(&database).await?;
+    for alarm in store.alarms().await? {
+        say(&json!({
+            "meter": alarm.meter,
+            "kind": alarm.kind,
+            "detail": alarm.detail,
+            "raised_at_ms": alarm.raised_at_ms,
+        }))?;
+    }
+    store.close().await;
+    Ok(())
+}
+
+async fn meter_add(add: AddMeter) -> anyhow::Result<()> {
+    let (keys, _, database) = open_files(&add.data.data_dir)?;
+    let unit = match add.unit {
+        UnitName::Fen => Unit::Fen,
+        UnitName::M3 => Unit::CentiCubicMetre,
+    };
+    let limit: Volume = add
+        .limit
+        .as_deref()
+        .unwrap_or("2000")
+        .parse()
+        .context("--limit is an amount in CNY or m³, like 2000 or 1500.50")?;
+    let new = NewMeter {
+        meter: add.meter,
+        unit,
+        tariff: Tariff::default(),
+        // CNY with two decimals and m³ with two decimals are alike: hundredths.
+        limit: limit.centi_m3(),
+        sale_limit: add.sale_limit,
+        year_start_register: add.year_start_register,
+    };
+    let out = match add.out {
+        Some(out) => out,
+        None => {
+            let folder = add.data.data_dir.join("meters");
+            create_private_dir(&folder)?;
+            folder.join(format!("{}.json", add.meter))
+        }
+    };
+    let store = CompanyStore::open(&database)
+        .await
+        .context("the database cannot be opened")?;
+    add_meter(&store, &keys, new, &out, gas_http::now()).await?;
+    store.close().await;
+    say(&json!({ "meter": add.meter, "unit": unit, "provisioning_file": out }))
+}

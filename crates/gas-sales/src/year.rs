@@ -26,6 +26,13 @@ impl TariffYear {
         }
     }
 
+    /// Before the company has read the meter: the first reading begins the year.
+    pub const BEFORE_THE_FIRST_READING: Self = Self {
+        year: i64::MIN,
+        start_register: Volume::ZERO,
+        purchased: Volume::ZERO,
+    };
+
     /// The year at `now`. A new one begins at the first reading that the company has in it: gas burnt
     /// between New Year and that reading counts for the year before, in the customer's favour.
     pub(crate) fn at(self, now: UnixMillis, register: Volume) -> Self {
@@ -72,6 +79,14 @@ mod tests {
             let now = UnixMillis::from_millis(seconds * 1_000);
             assert_eq!(calendar_year(now), year, "{seconds}");
         }
+    }
+
+    #[test]
+    fn the_first_reading_begins_the_first_year() {
+        let now = UnixMillis::from_millis(1_767_196_800_000);
+        let register = Volume::from_centi_m3(900);
+        let first = TariffYear::BEFORE_THE_FIRST_READING.at(now, register);
+        assert_eq!(first, TariffYear::beginning(now, register));
     }
 
     #[test]

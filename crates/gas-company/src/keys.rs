@@ -1,0 +1,64 @@
+use gas_sales::MeterKeyring;
+use gas_token::{Receipt, Record, Status, Tag, Tagged, Total};
+use gas_token_issue::{MasterKey, check_receipt, check_record, check_status, seal_total};
+use gas_token_keys::{MeterKey, MeterKeys};
+use gas_units::MeterNumber;
+
+/// Holds the master key. Who has this can make gas.
+#[derive(Debug)]
+pub struct KeyStore(MasterKey);
+
+impl KeyStore {
+    /// Takes the master key.
+    #[must_use]
+    pub const fn new(master: MasterKey) -> Self {
+        Self(master)
+    }
+
+    /// The keys of one meter and generation.
+    pub(crate) fn keys_of(&self, meter: MeterNumber, generation: u8) -> KeysOfMeter {
+        KeysOfMeter {
+            meter,
+            generation,
+            keys: self.meter_key(meter, generation).purposes(),
+        }
+    }
+
+    /// What a meter is provisioned with.
+    pub(crate) fn meter_key(&self, meter: MeterNumber, generation: u8) -> MeterKey {
+        self.0.meter_key(meter, generation)
+    }
+}
+
+/// The keys of one meter and generation, derived from the master key.
+pub(crate) struct KeysOfMeter {
+    meter: MeterNumber,
+    generation: u8,
+    keys: MeterKeys,
+}
+
+impl MeterKeyring for KeysOfMeter {
+    fn meter(&self) -> MeterNumber {
+        self.meter
+    }
+
+    fn generation(&self) -> u8 {
+        self.generation
+    }
+
+    fn receipt_holds(&self, receipt: &Tagged<Receipt>, command_tag: Tag) -> bool {
+        check_receipt(&self.keys, receipt, command_tag).is_ok()
+    }
+
+    fn record_holds(&self, record: &Tagged<Record>) -> bool {
+        check_record(&self.keys, record).is_ok()
+    }
+
+    fn status_holds(&self, status: &Tagged<Status>) -> bool {
+        check_status(&self.keys, status).is_ok()
+    }
+
+    fn seal(&self, total: Total) -> Tagged<Total> {
+        seal_total(&self.keys, total)
+    }
+}

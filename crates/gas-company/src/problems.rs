@@ -1,0 +1,166 @@
+//! What callers are told when a rule says no: one code each, what was not lost, what to do next.
+
+use gas_api::codes;
+use gas_http::Problem;
+use gas_sales::{Contradiction, IssueRefusal, NotProven, OverLimit, QuoteRefusal, ReserveRefusal};
+use gas_statement::{ChainError, StatementError};
+use gas_units::{MeterNumber, VendId};
+
+pub(crate) fn meter_unknown(meter: MeterNumber) -> Problem {
+    Problem::not_found(
+        codes::METER_UNKNOWN,
+        format!("This company has no meter {meter}; nothing was done."),
+    )
+    .hint("Compare the 14 digits with those on the meter.")
+}
+
+pub(crate) fn vend_unknown(vend_id: VendId) -> Problem {
+    Problem::not_found(
+        codes::VEND_UNKNOWN,
+        format!("This company knows nothing of vend {vend_id}; nothing was done."),
+    )
+    .hint("Ask for its quote first.")
+}
+
+pub(crate) fn id_reused(vend_id: VendId) -> Problem {
+    Problem::conflict(
+        codes::ID_REUSED,
+        format!("Vend {vend_id} was asked for before with other contents; nothing was done."),
+    )
+    .hint("Begin a new vend.")
+}
+
+pub(crate) fn not_proven(error: NotProven) -> Problem {
+    let code = match error {
+        NotProven::Malformed(_) => codes::MESSAGE_MALFORMED,
+        NotProven::OtherMeter { .. } => codes::OTHER_METER,
+        NotProven::Forged(_) | NotProven::OtherGeneration { .. } => codes::MESSAGE_FORGED,
+    };
+    Problem::unprocessable(code, format!("Nothing was believed: {error}."))
+        .hint("Read the meter again; if this comes back, the card or the meter needs a look.")
+}
+
+pub(crate) fn nonce_not_live() -> Problem {
+    Problem::conflict(
+        codes::NONCE_NOT_LIVE,
+        "The status answers a challenge that is unknown, expired, or was answered by another status; \
+         nothing was believed.",
+    )
+    .hint("Fetch a new nonce and read the meter again.")
+}
+
+fn frozen() -> Problem {
+    Problem::conflict(
+        codes::METER_FROZEN,
+        "The meter is frozen for sales until the gas company has looked at it; no money is lost.",
+    )
+    .hint("Call the gas company; what was paid is issued once the meter was looked at.")
+}
+
+pub(crate) fn contradiction(contradiction: Contradiction) -> Problem {
+    Problem::conflict(
+        codes::METER_FROZEN,
+        format!(
+            "The state is genuine and disagrees with what was issued: {contradiction}. The meter is \
+             frozen for sales; no money is lost."
+        ),
+    )
+    .hint("Call the gas company; what was paid is issued once the meter was looked at.")
+}
+
+fn over_limit(over: OverLimit) -> Problem {
+    Problem::conflict(codes::OVER_LIMIT, format!("Nothing was asked for: {over}."))
+        .hint("Ask for less, or use some gas first.")
+}
+
+pub(crate) fn old_state() -> Problem {
+    Problem::conflict(
+        codes::QUOTE_STALE,
+        "A newer state of this meter is known than the one shown; nothing was quoted.",
+    )
+    .hint("Read the meter again.")
+}
+
+pub(crate) fn not_quoted(refusal: QuoteRefusal) -> Problem {
+    match refusal {
+        QuoteRefusal::Frozen => frozen(),
+        QuoteRefusal::NoState => old_state(),
+        QuoteRefusal::OverLimit(over) => over_limit(over),
+        QuoteRefusal::Want(error) => Problem::unprocessable(
+            codes::WANT_NOT_SELLABLE,
+            format!("Nothing was quoted: {error}."),
+        )
+        .hint("Ask for another amount or volume."),
+    }
+}
+
+pub(crate) fn not_reserved(refusal: ReserveRefusal) -> Problem {
+    let again = "Read the meter and begin a new vend.";
+    match refusal {
+        ReserveRefusal::Frozen => frozen(),
+        ReserveRefusal::OverLimit(over) => over_limit(over),
+        ReserveRefusal::Expired => Problem::gone(
+            codes::QUOTE_EXPIRED,
+            "The quote is no longer valid; nothing was reserved.",
+        )
+        .hint(again),
+        ReserveRefusal::Stale => Problem::conflict(
+            codes::QUOTE_STALE,
+            "A newer reading or sale has made the quote out of date; nothing was reserved.",
+        )
+        .hint(again),
+        ReserveRefusal::TenderOpen(vend_id) => Problem::conflict(
+            codes::TENDER_OPEN,
+            "Another payment for this meter is under way; nothing was reserved.",
+        )
+        .hint("Finish that payment, or wait until it expires.")
+        .vend_id(vend_id),
+    }
+}
+
+pub(crate) fn not_the_payment_servers(error: StatementError) -> Problem {
+    Problem::unprocessable(
+        codes::STATEMENT_FORGED,
+        format!(
+            "This is not a payment statement of the payment server: {error}. Nothing was issued."
+        ),
+    )
+    .hint("Send the statement exactly as the payment server gave it.")
+}
+
+pub(crate) fn not_paid(error: ChainError) -> Problem {
+    let code = match error {
+        ChainError::Amount(_) => codes::AMOUNT_MISMATCH,
+        ChainError::Vend(_) | ChainError::Meter(_) | ChainError::QuoteHash(_) => {
+            codes::QUOTE_DIFFERS
+        }
+        // Of the quote that this server made itself.
+        ChainError::Quote(_)
+        | ChainError::Credit
+        | ChainError::Missing(_)
+        | ChainError::Payment
+        | ChainError::Settled => return Problem::ours(error),
+    };
+    Problem::unprocessable(
+        code,
+        format!("The payment does not fit this vend's quote: {error}. Nothing was issued."),
+    )
+    .hint("The payment stands at the payment server; a person must look at it.")
+}
+
+pub(crate) fn quote_differs() -> Problem {
+    Problem::conflict(
+        codes::QUOTE_DIFFERS,
+        "The hash is not that of this vend's quote; nothing was reserved.",
+    )
+    .hint("Verify and show the quote again.")
+}
+
+pub(crate) fn not_issued(refusal: IssueRefusal) -> Problem {
+    match refusal {
+        IssueRefusal::Frozen => frozen(),
+        IssueRefusal::Keys | IssueRefusal::Exhausted(_) | IssueRefusal::Meter => {
+            Problem::ours(refusal)
+        }
+    }
+}

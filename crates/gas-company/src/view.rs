@@ -1,0 +1,44 @@
+//! What the company knows, as its API says it.
+
+use gas_api::company::{BelievedState, Sale, SaleState};
+use gas_api::{Digest, HexBytes, Jws};
+use gas_sales::MeterBook;
+use gas_store::company::SaleRow;
+
+pub(crate) fn sale(row: &SaleRow) -> Sale {
+    Sale {
+        vend_id: row.vend_id,
+        meter: row.meter,
+        state: match row.settlement {
+            Some(_) => SaleState::Settled,
+            None => SaleState::Issued,
+        },
+        seq: row.seq,
+        amount_fen: row.amount_fen,
+        token: HexBytes(row.token.to_bytes()),
+        issue: Jws(row.issue.clone()),
+        settlement: row.settlement.clone().map(Jws),
+    }
+}
+
+pub(crate) fn believed(
+    book: &MeterBook,
+    believed: &gas_sales::BelievedState,
+    old: bool,
+) -> BelievedState {
+    let state = &believed.state;
+    BelievedState {
+        meter: book.meter,
+        unit: book.unit,
+        last_seq: state.last_seq.bits(),
+        total: state.total,
+        balance: state.balance,
+        register_centi_m3: state.volume,
+        meter_time: state.time,
+        flags: state.flags.0,
+        battery_percent: believed.battery_percent,
+        believed_at_ms: believed.believed_at,
+        old,
+        message_sha256: Digest(believed.message_sha256.0),
+    }
+}
