@@ -4,6 +4,7 @@ use std::process::{ExitCode, Stdio};
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use gas_testbed::{Run, Settings};
+use gas_units::{Money, Volume};
 use serde_json::{Value, json};
 
 use crate::screen::{progress, show, start_all, until_stopped};
@@ -76,7 +77,7 @@ impl Demo {
     async fn top_up(&self, run: &Run) -> anyhow::Result<bool> {
         let before = run.meter().await?;
         if !self.json {
-            show(&format!("\nThe meter before: {}", meter_line(&before)))?;
+            show(&format!("\nThe meter before: {}", meter_line(&before)?))?;
         }
         let mut command = run.pilotlight();
         command
@@ -98,28 +99,24 @@ impl Demo {
                 "before": before, "top_up": vend, "after": after,
             }))?)?;
         } else {
-            show(&format!("\nThe meter before: {}", meter_line(&before)))?;
-            show(&format!("The meter after:  {}", meter_line(&after)))?;
+            show(&format!("\nThe meter before: {}", meter_line(&before)?))?;
+            show(&format!("The meter after:  {}", meter_line(&after)?))?;
             how_to_go_on(run, output.status.success())?;
         }
         Ok(output.status.success())
     }
 }
 
-/// Register and balance, as the meter tells them.
-fn meter_line(meter: &Value) -> String {
-    let text = |name: &str| {
-        let value = &meter[name];
-        value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned)
-    };
-    format!(
-        "register {} m³, balance {} CNY, valve {}",
-        text("register"),
-        text("balance"),
-        text("valve")
-    )
+/// Register, balance and valve, as the meter shows them.
+fn meter_line(meter: &Value) -> anyhow::Result<String> {
+    let register: Volume =
+        serde_json::from_value(meter["register_centi_m3"].clone()).context("no register")?;
+    let balance: i64 = meter["balance"].as_i64().context("no balance")?;
+    let valve = meter["valve"].as_str().context("no valve")?;
+    Ok(format!(
+        "register {register} m³, balance {} CNY, valve {valve}",
+        Money::from_fen(balance)
+    ))
 }
 
 fn how_to_go_on(run: &Run, done: bool) -> anyhow::Result<()> {
@@ -148,11 +145,10 @@ mod tests {
 
     #[test]
     fn a_meter_is_told_in_one_line() {
-        let meter = json!({"register": "9642.00", "balance": "12.50", "valve": "open"});
-        assert_eq!(
-            meter_line(&meter),
-            "register 9642.00 m³, balance 12.50 CNY, valve open"
-        );
+        let meter = json!({"register_centi_m3": 964_200, "balance": 1250, "valve": "open"});
+        let line = meter_line(&meter).unwrap();
+        assert_eq!(line, "register 9642.00 m³, balance 12.50 CNY, valve open");
+        assert!(meter_line(&json!({"balance": 1250})).is_err());
     }
 
     #[test]

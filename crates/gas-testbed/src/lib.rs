@@ -4,6 +4,7 @@
 //! commands and configurations of all parts are in one file, `parts.rs`.
 #![forbid(unsafe_code)]
 
+mod life;
 mod parts;
 mod ports;
 mod process;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use gas_http::{read_private, write_private};
-use gas_units::MeterNumber;
+use gas_units::{MeterNumber, Volume};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -19,6 +19,24 @@ const LISTENERS: [&str; 6] = ["provider", "company", "pay", "cloud", "hci", "fau
 
 /// The one meter of the testbed.
 const METER: &str = "26110000012345";
+
+/// The card in it, and its Bluetooth address (static random).
+const CARD: &str = "2611000000000042";
+const CARD_ADDRESS: &str = "F0:26:11:00:00:42";
+
+/// The meter's register and balance when it was new. The register is that of the household's first day,
+/// less what it used in this year before (`life.rs`).
+pub(crate) const NEW_METER_REGISTER: Volume = Volume::from_centi_m3(964_200 - GAS_BEFORE);
+const NEW_METER_BALANCE_FEN: &str = "95000";
+
+/// What the household used in this year before its story begins, 0.01 m³: near the end of the first
+/// price tier, so that a quote has something to explain.
+pub(crate) const GAS_BEFORE: u32 = 33_000;
+
+/// Files of the meter, in its folder.
+const PROVISION_FILE: &str = "provision.json";
+const SERIAL_LINK: &str = "serial";
+const CONTROL_SOCKET: &str = "control";
 
 /// A program of the whole, running as long as the run does. In the order in which they start.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -96,8 +114,11 @@ impl Part {
 /// How a run differs from the usual.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Settings {
-    /// Seconds of the meter's time in one of ours.
+    /// Seconds of the meter's time in one of ours; 0 lets its time stand, and nothing is burnt.
     pub speed: u32,
+    /// Days that a new meter's household lives in a few seconds when everything has started
+    /// ([`Run::live_until_now`](crate::Run::live_until_now)): its history.
+    pub days_lived: u32,
     /// The provider repeats notifications this many times sooner than the real one.
     pub notification_speedup: u32,
 }
@@ -106,6 +127,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             speed: 1,
+            days_lived: 3,
             notification_speedup: 30,
         }
     }
@@ -234,32 +256,27 @@ impl Site {
     async fn prepare_meter(&self) -> anyhow::Result<()> {
         let meter: MeterNumber = METER.parse().context("the testbed's meter number")?;
         self.init(Part::Company).await?;
-        self.add_meter(meter, &self.dir(Part::Meter).join("provision.json"))
-            .await?;
-        self.configure(
-            Part::Meter,
-            &json!({
-                "meter": meter,
-                "key_file": "meter.key",
-                "days_file": self.repository.join("data/household_gas_daily.csv"),
-                "speed": self.settings.speed,
-            }),
-        )?;
-        self.configure(
-            Part::Card,
-            &json!({
-                "hci": self.address("hci")?,
-                "serial": self.dir(Part::Meter).join("serial"),
-            }),
-        )
+        let out = self.dir(Part::Meter).join(PROVISION_FILE);
+        self.add_meter(meter, NEW_METER_REGISTER, &out).await
     }
 
     /// Has the gas company take on a meter; what the meter must know, its key among it, goes to `out`.
-    pub(crate) async fn add_meter(&self, meter: MeterNumber, out: &Path) -> anyhow::Result<()> {
+    pub(crate) async fn add_meter(
+        &self,
+        meter: MeterNumber,
+        register: Volume,
+        out: &Path,
+    ) -> anyhow::Result<()> {
         let mut add = self.program("gas-company");
         add.args(["meter", "add", "--data-dir"])
             .arg(self.dir(Part::Company));
-        add.args(["--meter", &meter.to_string(), "--out"]).arg(out);
+        add.args([
+            "--meter",
+            &meter.to_string(),
+            "--year-start-register",
+            &register.to_string(),
+        ]);
+        add.arg("--out").arg(out);
         json_of(add).await?;
         Ok(())
     }
@@ -271,8 +288,8 @@ impl Site {
             Part::Company => ("gas-company", "serve"),
             Part::Pay => ("gas-pay", "serve"),
             Part::Cloud => ("gas-cloud", "serve"),
-            Part::Meter => ("gas-meter", "run"),
-            Part::Card => ("gas-card-linux", "run"),
+            Part::Meter => return Ok(self.meter()),
+            Part::Card => return self.card(),
             Part::Radio => return self.radio(),
         };
         let mut command = self.program(program);
@@ -286,6 +303,48 @@ impl Site {
                 &speedup,
             ]);
         }
+        Ok(command)
+    }
+
+    fn meter(&self) -> Command {
+        let dir = self.dir(Part::Meter);
+        let mut command = self.program("gas-meter");
+        command.arg("run").arg("--data-dir").arg(&dir);
+        command.arg("--provision").arg(dir.join(PROVISION_FILE));
+        command.arg("--tty-link").arg(dir.join(SERIAL_LINK));
+        command.arg("--control").arg(self.meter_control());
+        command
+            .arg("--usage")
+            .arg(self.repository.join("data/household_gas_daily.csv"));
+        command.args(["--speed", &self.settings.speed.to_string()]);
+        let before_s = i64::from(self.settings.days_lived) * 86_400;
+        let born = gas_http::now().plus_millis(-1000 * before_s).to_unix_time();
+        command.args(["--start-time", &born.seconds().to_string()]);
+        command.args(["--start-register", &NEW_METER_REGISTER.to_string()]);
+        command.args(["--start-balance", NEW_METER_BALANCE_FEN]);
+        command
+    }
+
+    /// Where a person at the meter is played.
+    pub(crate) fn meter_control(&self) -> PathBuf {
+        self.dir(Part::Meter).join(CONTROL_SOCKET)
+    }
+
+    pub(crate) const fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    fn card(&self) -> anyhow::Result<Command> {
+        let mut command = self.program("gas-card-linux");
+        command
+            .arg("run")
+            .arg("--data-dir")
+            .arg(self.dir(Part::Card));
+        command.args(["--hci", &format!("tcp:{}", self.address("hci")?)]);
+        command
+            .arg("--serial")
+            .arg(self.dir(Part::Meter).join(SERIAL_LINK));
+        command.args(["--card-number", CARD, "--address", CARD_ADDRESS]);
         Ok(command)
     }
 

@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use gas_http::create_private_dir;
-use gas_units::MeterNumber;
-use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
+use gas_units::{MeterNumber, Volume};
 use tokio::process::Command;
 
 use crate::parts::{Part, Settings, Site};
@@ -18,7 +15,7 @@ use crate::process::{Process, Ready};
 /// One run directory and the parts that run from it. Parts still running are killed when it is dropped.
 #[derive(Debug)]
 pub struct Run {
-    site: Site,
+    pub(crate) site: Site,
     running: BTreeMap<Part, Process>,
 }
 
@@ -240,53 +237,13 @@ impl Run {
             .join(" ")
     }
 
-    /// What the simulated meter says of itself (`pilotlight meter show --json`).
-    ///
-    /// # Errors
-    /// When the program fails, or prints no JSON.
-    pub async fn meter(&self) -> anyhow::Result<Value> {
-        let output = self
-            .pilotlight()
-            .args(["meter", "show", "--json"])
-            .output()
-            .await;
-        let output = output.context("cannot run pilotlight")?;
-        ensure!(
-            output.status.success(),
-            "`pilotlight meter show --json` failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-        serde_json::from_slice(&output.stdout)
-            .context("`pilotlight meter show --json` printed no JSON")
-    }
-
     /// Has the gas company take on one more meter; what the meter must know, its key among it, is written
     /// to `out`.
     ///
     /// # Errors
     /// When the program fails.
     pub async fn add_meter(&self, meter: MeterNumber, out: &Path) -> anyhow::Result<()> {
-        self.site.add_meter(meter, out).await
-    }
-
-    /// Has the radio misbehave: one request of its fault port (see `testbed/radio.py`), and its answer.
-    ///
-    /// # Errors
-    /// When the radio does not run or refuses the request.
-    pub async fn radio(&self, request: &Value) -> anyhow::Result<Value> {
-        let mut port = TcpStream::connect(self.site.address("faults")?)
-            .await
-            .context("no radio")?;
-        port.write_all(format!("{request}\n").as_bytes()).await?;
-        let mut answer = String::new();
-        BufReader::new(port).read_line(&mut answer).await?;
-        let answer: Value = serde_json::from_str(&answer).context("the radio answered no JSON")?;
-        ensure!(
-            answer.get("error").is_none(),
-            "the radio refused {request}: {}",
-            answer["error"]
-        );
-        Ok(answer)
+        self.site.add_meter(meter, Volume::ZERO, out).await
     }
 
     /// Processor time that a running part has used so far, all its threads together.
