@@ -147,6 +147,18 @@ fn every_door_is_in_the_table() {
     assert_eq!(doors, table);
 }
 
+#[test]
+fn every_door_is_in_the_protocol() {
+    let protocol = include_str!("../../../../docs/protocols/http.md");
+    for door in doors() {
+        let row = format!("\n| `{} {}` |", door.method, door.path);
+        assert!(
+            protocol.contains(&row),
+            "docs/protocols/http.md lacks {row}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn every_door_keeps_its_rule() {
     let world = World::new(None).await;
