@@ -49,6 +49,9 @@ struct RunArguments {
     poll_ms: u64,
 }
 
+/// The host stack names its peers' identity keys in what it logs as information.
+const LOG: &str = "info,trouble_host=warn";
+
 fn parse_hci(text: &str) -> Result<String, String> {
     match text.strip_prefix("tcp:") {
         Some(address) if address.contains(':') => Ok(address.to_owned()),
@@ -58,7 +61,7 @@ fn parse_hci(text: &str) -> Result<String, String> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use gas_card::{Card, CardConfig, Effect, Event};
-use gas_hci::{Peripheral, PeripheralCommand, PeripheralConfig, PeripheralEvent};
+use gas_hci::{Peripheral, PeripheralConfig, PeripheralEvent, Phone};
 use gas_link::Info;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -23,6 +23,7 @@ struct Shell {
     card: Card<FlashImage>,
     started: Instant,
     peripheral: Peripheral,
+    phone: Option<Phone>,
     serial: Serial,
     ready: Option<String>,
 }
@@ -37,20 +38,17 @@ pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<()> {
         poll_interval_ms: arguments.poll_ms,
     };
     let card = Card::boot(flash, config, 0)?;
-    let number = arguments.card_number.to_string();
-    let name = format!(
-        "{}{}",
-        gas_link::NAME_PREFIX,
-        number.get(12..).unwrap_or(&number)
-    );
     let peripheral = Peripheral::start(PeripheralConfig {
         hci: arguments.hci.clone(),
         address: arguments.address,
-        name,
+        name: arguments.card_number.local_name().as_str().to_owned(),
         bonds: arguments.data_dir.join("bonds.json"),
         info: [0; Info::LEN],
     })?;
-    let ready = Some(format!("READY card={number} address={}", arguments.address));
+    let ready = Some(format!(
+        "READY card={} address={}",
+        arguments.card_number, arguments.address
+    ));
     let serial = Serial::start(arguments.serial);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -58,6 +56,7 @@ pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<()> {
         card,
         started,
         peripheral,
+        phone: None,
         serial,
         ready,
     };
@@ -65,9 +64,9 @@ pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<()> {
         shell.perform();
         let deadline = shell.deadline();
         tokio::select! {
-            event = shell.peripheral.events.recv() => {
+            event = shell.peripheral.next() => {
                 let event = event.context("the Bluetooth thread has ended")?;
-                shell.take_bluetooth(&event)?;
+                shell.take_bluetooth(event)?;
             }
             event = shell.serial.events.recv() => {
                 let event = event.context("the serial task has ended")?;
@@ -99,7 +98,7 @@ impl Shell {
         self.card.handle(event, now);
     }
 
-    fn take_bluetooth(&mut self, event: &PeripheralEvent) -> anyhow::Result<()> {
+    fn take_bluetooth(&mut self, event: PeripheralEvent) -> anyhow::Result<()> {
         match event {
             PeripheralEvent::Advertising => {
                 if let Some(line) = self.ready.take() {
@@ -108,15 +107,17 @@ impl Shell {
                     out.flush()?;
                 }
             }
-            PeripheralEvent::Connected { att_mtu } => {
-                self.handle(Event::LinkConnected { att_mtu: *att_mtu });
+            PeripheralEvent::Connected { phone, att_mtu } => {
+                self.phone = Some(phone);
+                self.handle(Event::LinkConnected { att_mtu });
             }
-            PeripheralEvent::MtuExchanged { att_mtu } => {
-                self.handle(Event::LinkMtu { att_mtu: *att_mtu });
-            }
+            PeripheralEvent::MtuExchanged { att_mtu } => self.handle(Event::LinkMtu { att_mtu }),
             PeripheralEvent::Encrypted => self.handle(Event::LinkEncrypted),
-            PeripheralEvent::Disconnected => self.handle(Event::LinkDisconnected),
-            PeripheralEvent::Written(value) => self.handle(Event::Written(value)),
+            PeripheralEvent::Disconnected => {
+                self.phone = None;
+                self.handle(Event::LinkDisconnected);
+            }
+            PeripheralEvent::Written(value) => self.handle(Event::Written(&value)),
             PeripheralEvent::IndicationConfirmed => self.handle(Event::IndicationConfirmed),
             PeripheralEvent::IndicationFailed => self.handle(Event::IndicationFailed),
         }
@@ -131,29 +132,33 @@ impl Shell {
         }
     }
 
-    /// Does all that the core wants now. A full queue means that the other side has stopped: the core's
-    /// own deadlines find that out.
+    /// Does all that the core wants now.
     fn perform(&mut self) {
         loop {
             let now = self.now_ms();
             let Some(effect) = self.card.poll(now) else {
                 return;
             };
-            let taken = match effect {
+            match effect {
                 Effect::Indicate(value) => {
-                    self.command(PeripheralCommand::Indicate(value.to_vec()))
+                    self.to_phone(|phone| phone.indicate(value.to_vec()));
                 }
-                Effect::Disconnect => self.command(PeripheralCommand::Disconnect),
-                Effect::SetInfo(info) => self.command(PeripheralCommand::SetInfo(info)),
-                Effect::SerialWrite(bytes) => self.serial.writes.try_send(bytes.to_vec()).is_ok(),
-            };
-            if !taken {
-                tracing::warn!("a queue is full; an effect is dropped");
+                Effect::Disconnect => self.to_phone(Phone::disconnect),
+                Effect::SetInfo(info) => self.peripheral.set_info(info),
+                Effect::SerialWrite(bytes) => {
+                    if self.serial.writes.try_send(bytes.to_vec()).is_err() {
+                        // As on a broken line: the core asks again.
+                        tracing::warn!("the serial line takes nothing; a frame is lost");
+                    }
+                }
             }
         }
     }
 
-    fn command(&self, command: PeripheralCommand) -> bool {
-        self.peripheral.commands.try_send(command).is_ok()
+    /// A phone that has gone needs nothing: the core has been told, or will be.
+    fn to_phone(&self, command: impl FnOnce(&Phone)) {
+        if let Some(phone) = &self.phone {
+            command(phone);
+        }
     }
 }

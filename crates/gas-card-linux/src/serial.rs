@@ -80,7 +80,7 @@ fn open(path: &Path) -> io::Result<AsyncFd<OwnedFd>> {
     settings.control_modes |= ControlModes::PARENB | ControlModes::CREAD | ControlModes::CLOCAL;
     // A pseudo terminal has no parity and says nothing about it; a real port takes it.
     termios::tcsetattr(&port, OptionalActions::Now, &settings)?;
-    AsyncFd::register(port)
+    Ok(AsyncFd::register(port)?)
 }
 
 /// Reads and writes until the line fails.

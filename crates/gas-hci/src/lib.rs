@@ -4,17 +4,25 @@
 //! stay on one thread; callers talk to them through channels, from any runtime. Both follow
 //! `docs/protocols/link.md` and know nothing of what travels in the values.
 //!
-//! Hazards of the host stack and how they are met: values that it drops for lack of room are found by
-//! the link's own sequence numbers; a lost `Disconnected` by asking `is_connected` twice a second; an
-//! unanswered indication by a deadline, after which the link is cut; the end of the HCI transport by
-//! beginning anew.
+//! Hazards of the host stack, and how each is met:
+//! - Values that it drops for lack of room: found by the link's own sequence numbers; the window of
+//!   link.md keeps below the stack's queue of 8.
+//! - Its event queue is short: events are taken at once, work waits elsewhere.
+//! - A lost `Disconnected`: `is_connected` is asked twice a second.
+//! - An indication that is not confirmed: the link is cut after 5 s.
+//! - Values longer than the ATT MTU would be cut silently: refused before.
+//! - A controller that does not answer a command hangs it: every step has a deadline, after which the
+//!   stack begins anew. So it does when the HCI transport ends.
 #![forbid(unsafe_code)]
 
+mod address;
 mod bonds;
 mod central;
 mod peripheral;
+mod profile;
 mod transport;
 
-pub use central::{Central, CentralConfig, CentralError, Found, Link};
-pub use peripheral::{Peripheral, PeripheralCommand, PeripheralConfig, PeripheralEvent};
-pub use transport::{BluetoothAddress, BluetoothAddressError, HciError};
+pub use address::{BluetoothAddress, BluetoothAddressError};
+pub use central::{Central, CentralConfig, CentralError, CentralLink, Found};
+pub use peripheral::{Peripheral, PeripheralConfig, PeripheralEvent, Phone};
+pub use transport::HciError;

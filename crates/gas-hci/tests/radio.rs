@@ -1,7 +1,12 @@
 //! Card and phone side against each other over the virtual radio: found, connected, paired, written,
 //! indicated, cut, and found again.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
+use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -9,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use gas_hci::{
-    BluetoothAddress, Central, CentralConfig, Link, Peripheral, PeripheralCommand,
+    BluetoothAddress, Central, CentralConfig, CentralError, CentralLink, Peripheral,
     PeripheralConfig, PeripheralEvent,
 };
 use serde_json::{Value, json};
@@ -17,11 +22,16 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 const WAIT: Duration = Duration::from_secs(20);
+/// Written to the card: it ends the link.
+const HANG_UP: &[u8] = b"hang up";
+/// Written to the card: it indicates a value longer than fits.
+const TOO_MUCH: &[u8] = b"too much";
 const INFO: [u8; 16] = *b"0123456789abcdef";
 
 fn python() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    std::env::var_os("PILOTLIGHT_PYTHON").map_or(root.join(".venv/bin/python"), PathBuf::from)
+    std::env::var_os("PILOTLIGHT_PYTHON")
+        .map_or_else(|| root.join(".venv/bin/python"), PathBuf::from)
 }
 
 struct Radio {
@@ -74,27 +84,69 @@ impl Drop for Radio {
     }
 }
 
-/// A card that indicates back, reversed, whatever is written; a report of what it saw.
-fn echo_card(radio: &Radio, dir: &TempDir, last: u8) -> mpsc::UnboundedReceiver<PeripheralEvent> {
+/// What a card reports, for tests to wait for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Seen {
+    Advertising,
+    Connected,
+    Mtu(u16),
+    Encrypted,
+    Confirmed,
+    Failed,
+    Written(Vec<u8>),
+    Disconnected,
+}
+
+type Report = mpsc::UnboundedReceiver<Seen>;
+
+/// A card that indicates back, reversed, whatever is written, one value after the other; [`HANG_UP`]
+/// and [`TOO_MUCH`] are done. It ends when the report is dropped.
+fn echo_card(radio: &Radio, dir: &TempDir, last: u8) -> Report {
     let mut card = Peripheral::start(PeripheralConfig {
         hci: format!("127.0.0.1:{}", radio.hci),
         address: BluetoothAddress::from_random([0xF0, 0, 0, 0, 0, last]),
         name: format!("Pilotlight-000{last}"),
         bonds: dir.path().join(format!("card-{last}.json")),
-        info: INFO,
+        info: [0; 16],
     })
     .unwrap();
+    card.set_info(INFO);
     let (seen, report) = mpsc::unbounded_channel();
     tokio::spawn(async move {
-        while let Some(event) = card.events.recv().await {
-            if let PeripheralEvent::Written(value) = &event {
-                let echo = value.iter().rev().copied().collect();
-                card.commands
-                    .send(PeripheralCommand::Indicate(echo))
-                    .await
-                    .unwrap();
+        let mut phone = None;
+        let mut waiting = VecDeque::new();
+        let mut indicating = false;
+        while let Some(event) = card.next().await {
+            let told = match event {
+                PeripheralEvent::Advertising => Seen::Advertising,
+                PeripheralEvent::Connected { phone: new, .. } => {
+                    phone = Some(new);
+                    waiting.clear();
+                    indicating = false;
+                    Seen::Connected
+                }
+                PeripheralEvent::MtuExchanged { att_mtu } => Seen::Mtu(att_mtu),
+                PeripheralEvent::Encrypted => Seen::Encrypted,
+                PeripheralEvent::IndicationConfirmed => {
+                    indicating = false;
+                    Seen::Confirmed
+                }
+                PeripheralEvent::IndicationFailed => Seen::Failed,
+                PeripheralEvent::Disconnected => Seen::Disconnected,
+                PeripheralEvent::Written(value) => {
+                    match value.as_slice() {
+                        HANG_UP => phone.as_ref().unwrap().disconnect(),
+                        TOO_MUCH => waiting.push_back(vec![1; 245]),
+                        echo => waiting.push_back(echo.iter().rev().copied().collect()),
+                    }
+                    Seen::Written(value)
+                }
+            };
+            if !indicating && let Some(value) = waiting.pop_front() {
+                indicating = true;
+                phone.as_ref().unwrap().indicate(value);
             }
-            if seen.send(event).is_err() {
+            if seen.send(told).is_err() {
                 break;
             }
         }
@@ -102,19 +154,24 @@ fn echo_card(radio: &Radio, dir: &TempDir, last: u8) -> mpsc::UnboundedReceiver<
     report
 }
 
-async fn until(report: &mut mpsc::UnboundedReceiver<PeripheralEvent>, wanted: &PeripheralEvent) {
-    let found = async { while report.recv().await.unwrap() != *wanted {} };
-    tokio::time::timeout(WAIT, found).await.unwrap();
+async fn until(report: &mut Report, wanted: Seen) {
+    let found = async { while report.recv().await.unwrap() != wanted {} };
+    let found = tokio::time::timeout(WAIT, found).await;
+    found.unwrap_or_else(|_| panic!("{wanted:?} did not come"));
 }
 
-async fn phone(radio: &Radio, dir: &TempDir) -> Central {
+async fn phone(radio: &Radio, dir: &TempDir, last: u8) -> Central {
     Central::start(CentralConfig {
         hci: format!("127.0.0.1:{}", radio.hci),
-        address: BluetoothAddress::from_random([0xF1, 0, 0, 0, 0, 1]),
-        bonds: dir.path().join("phone.json"),
+        address: BluetoothAddress::from_random([0xF1, 0, 0, 0, 0, last]),
+        bonds: phone_bonds(dir, last),
     })
     .await
     .unwrap()
+}
+
+fn phone_bonds(dir: &TempDir, last: u8) -> PathBuf {
+    dir.path().join(format!("phone-{last}.json"))
 }
 
 async fn find(phone: &Central, last: u8) -> BluetoothAddress {
@@ -130,7 +187,7 @@ async fn find(phone: &Central, last: u8) -> BluetoothAddress {
     tokio::time::timeout(WAIT, found).await.unwrap()
 }
 
-async fn echoes(link: &mut Link, length: usize) {
+async fn echoes(link: &mut CentralLink, length: usize) {
     let value: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
     link.write_request(&value).await.unwrap();
     let echo = tokio::time::timeout(WAIT, link.next_indication())
@@ -147,7 +204,7 @@ async fn echoes(link: &mut Link, length: usize) {
 async fn a_card_is_found_read_written_and_indicates() {
     let (radio, dir) = (Radio::start(0, 0), TempDir::new().unwrap());
     let mut report = echo_card(&radio, &dir, 1);
-    let phone = phone(&radio, &dir).await;
+    let phone = phone(&radio, &dir, 1).await;
     let address = find(&phone, 1).await;
     let mut link = phone.connect(address).await.unwrap();
     assert_eq!(link.att_mtu(), 247);
@@ -155,9 +212,9 @@ async fn a_card_is_found_read_written_and_indicates() {
     for length in [1, 20, 100, 244, 244, 3] {
         echoes(&mut link, length).await;
     }
-    until(&mut report, &PeripheralEvent::MtuExchanged { att_mtu: 247 }).await;
-    link.disconnect().await.unwrap();
-    until(&mut report, &PeripheralEvent::Disconnected).await;
+    until(&mut report, Seen::Mtu(247)).await;
+    link.disconnect().await;
+    until(&mut report, Seen::Disconnected).await;
     let mut again = phone.connect(address).await.unwrap();
     echoes(&mut again, 10).await;
 }
@@ -166,15 +223,15 @@ async fn a_card_is_found_read_written_and_indicates() {
 async fn the_first_look_at_bond_pairs_and_the_bond_outlives_both_programs() {
     let (radio, dir) = (Radio::start(0, 0), TempDir::new().unwrap());
     let mut report = echo_card(&radio, &dir, 2);
-    let first = phone(&radio, &dir).await;
+    let first = phone(&radio, &dir, 1).await;
     let address = find(&first, 2).await;
     let mut link = first.connect(address).await.unwrap();
     link.read_bond().await.unwrap();
-    until(&mut report, &PeripheralEvent::Encrypted).await;
+    until(&mut report, Seen::Encrypted).await;
     echoes(&mut link, 50).await;
-    link.disconnect().await.unwrap();
+    link.disconnect().await;
     drop((first, report));
-    let bonds = std::fs::read(dir.path().join("phone.json")).unwrap();
+    let bonds = std::fs::read(phone_bonds(&dir, 1)).unwrap();
     assert_eq!(
         serde_json::from_slice::<Vec<Value>>(&bonds).unwrap().len(),
         1
@@ -182,12 +239,12 @@ async fn the_first_look_at_bond_pairs_and_the_bond_outlives_both_programs() {
 
     let radio = Radio::start(0, 0);
     let mut report = echo_card(&radio, &dir, 2);
-    let second = phone(&radio, &dir).await;
+    let second = phone(&radio, &dir, 1).await;
     let address = find(&second, 2).await;
     let link = second.connect(address).await.unwrap();
     link.read_bond().await.unwrap();
-    until(&mut report, &PeripheralEvent::Encrypted).await;
-    let bonds = std::fs::read(dir.path().join("phone.json")).unwrap();
+    until(&mut report, Seen::Encrypted).await;
+    let bonds = std::fs::read(phone_bonds(&dir, 1)).unwrap();
     assert_eq!(
         serde_json::from_slice::<Vec<Value>>(&bonds).unwrap().len(),
         1,
@@ -199,7 +256,7 @@ async fn the_first_look_at_bond_pairs_and_the_bond_outlives_both_programs() {
 async fn a_cut_link_is_told_on_both_sides_and_the_next_one_works() {
     let (radio, dir) = (Radio::start(0, 0), TempDir::new().unwrap());
     let mut report = echo_card(&radio, &dir, 3);
-    let phone = phone(&radio, &dir).await;
+    let phone = phone(&radio, &dir, 1).await;
     let address = find(&phone, 3).await;
     // Before and after the write request, the write response, the indication, and the confirmation.
     for (att, deliver) in [
@@ -218,12 +275,12 @@ async fn a_cut_link_is_told_on_both_sides_and_the_next_one_works() {
         if att == 0x12 {
             assert!(written.is_err(), "a cut write was told as done");
         }
-        until(&mut report, &PeripheralEvent::Disconnected).await;
+        until(&mut report, Seen::Disconnected).await;
         assert!(link.write_request(&[1]).await.is_err());
         drop(link);
     }
     radio.fault(&json!({ "op": "set", "blackhole": true }));
-    assert!(matches!(phone.connect(address).await, Err(_)));
+    assert!(phone.connect(address).await.is_err());
     radio.fault(&json!({ "op": "reset" }));
     let mut link = phone.connect(address).await.unwrap();
     echoes(&mut link, 244).await;
@@ -233,12 +290,12 @@ async fn a_cut_link_is_told_on_both_sides_and_the_next_one_works() {
 async fn the_card_comes_back_by_itself_when_its_controller_does() {
     let (radio, dir) = (Radio::start(0, 0), TempDir::new().unwrap());
     let mut report = echo_card(&radio, &dir, 4);
-    until(&mut report, &PeripheralEvent::Advertising).await;
+    until(&mut report, Seen::Advertising).await;
     let (hci, faults) = (radio.hci, radio.faults);
     drop(radio);
     let radio = Radio::start(hci, faults);
-    until(&mut report, &PeripheralEvent::Advertising).await;
-    let phone = phone(&radio, &dir).await;
+    until(&mut report, Seen::Advertising).await;
+    let phone = phone(&radio, &dir, 1).await;
     let address = find(&phone, 4).await;
     echoes(&mut phone.connect(address).await.unwrap(), 10).await;
 }
@@ -253,8 +310,140 @@ async fn without_a_controller_the_phone_says_so() {
     let config = CentralConfig {
         hci: free.to_string(),
         address: BluetoothAddress::from_random([1; 6]),
-        bonds: dir.path().join("phone.json"),
+        bonds: phone_bonds(&dir, 1),
     };
     let error = Central::start(config).await.unwrap_err();
     assert!(error.to_string().contains("cannot be reached"), "{error}");
+}
+
+/// A message of 600 bytes in values of 20, as many on the way as the window of link.md allows: nothing is
+/// lost, and all come back in order.
+#[tokio::test]
+async fn six_hundred_bytes_in_twenty_byte_values_come_back_in_order() {
+    let (radio, dir) = (Radio::start(0, 0), TempDir::new().unwrap());
+    let _report = echo_card(&radio, &dir, 5);
+    let phone = phone(&radio, &dir, 1).await;
+    let mut link = phone.connect(find(&phone, 5).await).await.unwrap();
+    let message: Vec<u8> = (2..=251).cycle().take(600).collect();
+    let mut back = Vec::new();
+    for window in message.chunks(8 * 20) {
+        for value in window.chunks(20) {
+            link.write_request(value).await.unwrap();
+        }
+        for _ in window.chunks(20) {
+            let echo = tokio::time::timeout(WAIT, link.next_indication()).await;
+            back.extend(echo.unwrap().unwrap().into_iter().rev());
+        }
+    }
+    assert_eq!(back, message);
+}
+
+/// Whoever was there before, bonded or not, gone politely or cut off: the next one is served.
+#[tokio::test]
+async fn a_dozen_phones_one_after_the_other() {
+    let (radio, dir) = (Radio::start(0, 0), TempDir::new().unwrap());
+    let mut report = echo_card(&radio, &dir, 6);
+    let card = BluetoothAddress::from_random([0xF0, 0, 0, 0, 0, 6]);
+    for last in 1..=12 {
+        let phone = phone(&radio, &dir, last).await;
+        let mut link = phone.connect(card).await.unwrap();
+        if last % 6 != 0 {
+            link.read_bond().await.unwrap();
+        }
+        echoes(&mut link, 40).await;
+        if last % 2 == 0 {
+            radio.fault(&json!({ "op": "kill" }));
+            assert_eq!(link.next_indication().await, None);
+        } else {
+            link.disconnect().await;
+        }
+        until(&mut report, Seen::Disconnected).await;
+    }
+    let bonds = std::fs::read(dir.path().join("card-6.json")).unwrap();
+    let bonds: Vec<Value> = serde_json::from_slice(&bonds).unwrap();
+    assert_eq!(
+        bonds.len(),
+        8,
+        "ten phones paired; the oldest two bonds had to go"
+    );
+}
+
+/// Either side may lose its bonds; pairing again replaces the bond on the other side, where it then works.
+#[tokio::test]
+async fn a_lost_bond_is_made_again_and_the_new_one_is_used() {
+    let (radio, dir) = (Radio::start(0, 0), TempDir::new().unwrap());
+    let mut report = echo_card(&radio, &dir, 7);
+    let card = BluetoothAddress::from_random([0xF0, 0, 0, 0, 0, 7]);
+    let mut keys = Vec::new();
+    for loses in [false, true, false] {
+        if loses {
+            std::fs::remove_file(phone_bonds(&dir, 1)).unwrap();
+        }
+        let phone = phone(&radio, &dir, 1).await;
+        let link = phone.connect(card).await.unwrap();
+        link.read_bond().await.unwrap();
+        until(&mut report, Seen::Encrypted).await;
+        link.disconnect().await;
+        until(&mut report, Seen::Disconnected).await;
+        keys.push(std::fs::read(phone_bonds(&dir, 1)).unwrap());
+    }
+    assert_ne!(keys[0], keys[1], "the phone had lost its bond");
+    assert_eq!(keys[1], keys[2], "the new bond was not used");
+    // Now the card loses its bonds, and its program starts again.
+    drop(report);
+    std::fs::remove_file(dir.path().join("card-7.json")).unwrap();
+    let mut report = echo_card(&radio, &dir, 8);
+    until(&mut report, Seen::Advertising).await;
+    let phone = phone(&radio, &dir, 1).await;
+    let link = phone.connect(find(&phone, 8).await).await.unwrap();
+    link.read_bond().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_card_hangs_up_and_never_indicates_what_does_not_fit() {
+    let (radio, dir) = (Radio::start(0, 0), TempDir::new().unwrap());
+    let mut report = echo_card(&radio, &dir, 9);
+    let phone = phone(&radio, &dir, 1).await;
+    let card = find(&phone, 9).await;
+    for (value, seen) in [(HANG_UP, Seen::Disconnected), (TOO_MUCH, Seen::Failed)] {
+        let mut link = phone.connect(card).await.unwrap();
+        // The answer to the write may be lost with the link.
+        let written = link.write_request(value).await;
+        assert!(matches!(written, Ok(()) | Err(CentralError::Disconnected)));
+        assert_eq!(link.next_indication().await, None);
+        until(&mut report, seen).await;
+    }
+    let link = phone.connect(card).await.unwrap();
+    assert!(link.write_request(&[0; 245]).await.is_err());
+}
+
+/// A link that is dropped is taken down, and the next one is the phone's only one.
+#[tokio::test]
+async fn a_dropped_link_is_taken_down() {
+    let (radio, dir) = (Radio::start(0, 0), TempDir::new().unwrap());
+    let mut report = echo_card(&radio, &dir, 1);
+    let phone = phone(&radio, &dir, 1).await;
+    let card = find(&phone, 1).await;
+    drop(phone.connect(card).await.unwrap());
+    until(&mut report, Seen::Disconnected).await;
+    let mut link = phone.connect(card).await.unwrap();
+    echoes(&mut link, 5).await;
+    assert_eq!(
+        radio.fault(&json!({ "op": "stat" }))["links"],
+        2,
+        "one link has two ends"
+    );
+}
+
+/// Two cards and two phones at once on one air.
+#[tokio::test]
+async fn two_pairs_at_once() {
+    let (radio, dir) = (Radio::start(0, 0), TempDir::new().unwrap());
+    let _reports = [echo_card(&radio, &dir, 2), echo_card(&radio, &dir, 3)];
+    let (first, second) = (phone(&radio, &dir, 2).await, phone(&radio, &dir, 3).await);
+    let mut one = first.connect(find(&first, 2).await).await.unwrap();
+    let mut other = second.connect(find(&second, 3).await).await.unwrap();
+    for length in [3, 244, 100] {
+        tokio::join!(echoes(&mut one, length), echoes(&mut other, length));
+    }
 }
