@@ -1,1 +1,22 @@
-//! The phone's core: link session, outbox, resume
+//! The phone's core: what a phone must remember, verify and do next, in a terminal as in a page.
+//!
+//! [`TopUp`] is one vend from the meter's status to the settlement: it says the next [`Step`], the shell
+//! performs it and hands back the [`Event`], and saves the [`TopUp`] before it performs anything. So a
+//! phone that dies anywhere goes on where it was, by the same ids. [`Exchange`] asks the card over one
+//! Bluetooth link; [`History`] knows which readings are lacking; [`ReceiptFile`] is what anyone can check
+//! offline. No IO, no clock, no randomness.
+#![forbid(unsafe_code)]
+
+mod exchange;
+mod history;
+mod receipt_file;
+mod signing;
+mod top_up;
+mod trust;
+
+pub use exchange::{ANSWER_MAX_MS, Exchange, ExchangeError, Output};
+pub use history::{History, HistoryError, Reading, Wanted};
+pub use receipt_file::{FORMAT, Proven, ReceiptFile, ReceiptFileError};
+pub use signing::{PHONE_HEADER, phone_header};
+pub use top_up::{Ending, Event, EventError, RequestIdHex, Step, TopUp};
+pub use trust::{Distrust, Trust};

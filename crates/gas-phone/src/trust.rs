@@ -1,0 +1,195 @@
+use gas_api::cloud::{Vend, VendState};
+use gas_api::{Digest, HexBytes, Jws, Want};
+use gas_statement::{
+    ChainError, Issue, Payment, Quote, Settlement, Sha256Digest, Signed, Statement, StatementError,
+    VerifyingKey, check_chain, quote_hash,
+};
+use gas_token::{Command, ParseError};
+use gas_units::{MeterNumber, VendId};
+
+/// Whose word this phone takes: keys that it was given, never by the cloud that it checks with them.
+#[derive(Clone, Copy, Debug)]
+pub struct Trust {
+    /// Signs quotes, issues and settlements.
+    pub company: VerifyingKey,
+    /// Signs payments.
+    pub pay: VerifyingKey,
+}
+
+/// Why something that the cloud showed is not believed. Nothing was paid because of it.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Distrust {
+    /// A signature does not hold.
+    #[error("the {0} is not genuine: {1}")]
+    Forged(&'static str, StatementError),
+    /// The statements do not belong together, or the quote's arithmetic does not hold.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// It is about something else than was asked for.
+    #[error("the {0} is not the one that was asked for")]
+    Other(&'static str),
+    /// It does not rest on the status that this phone read.
+    #[error("the quote does not rest on the meter's status that this phone read")]
+    Reading,
+    /// The state says more than the statements prove.
+    #[error("the vend is said to be {0:?}, but the {1} that proves it is missing")]
+    Unproven(VendState, &'static str),
+    /// The token cannot be read.
+    #[error("the token cannot be read: {0}")]
+    Token(#[from] ParseError),
+}
+
+/// What a vend must be about to be this phone's.
+pub(crate) struct Expected<'a> {
+    pub(crate) vend_id: VendId,
+    pub(crate) meter: MeterNumber,
+    pub(crate) want: Want,
+    /// The status sent, where this phone read it.
+    pub(crate) status: &'a HexBytes,
+    /// The quote seen before: it never changes.
+    pub(crate) quote: Option<&'a Jws>,
+}
+
+/// A vend's statements, each genuine, all about one vend.
+#[derive(Clone, Debug)]
+pub(crate) struct Statements {
+    pub(crate) quote: Signed<Quote>,
+    pub(crate) payment: Option<Signed<Payment>>,
+    pub(crate) issue: Option<Signed<Issue>>,
+    pub(crate) settlement: Option<Signed<Settlement>>,
+}
+
+impl Trust {
+    /// Verifies signatures, and that the statements tell of one vend.
+    pub(crate) fn statements(
+        &self,
+        quote: &Jws,
+        payment: Option<&Jws>,
+        issue: Option<&Jws>,
+        settlement: Option<&Jws>,
+    ) -> Result<Statements, Distrust> {
+        let statements = Statements {
+            quote: genuine(quote, &self.company, "quote")?,
+            payment: payment
+                .map(|jws| genuine(jws, &self.pay, "payment"))
+                .transpose()?,
+            issue: issue
+                .map(|jws| genuine(jws, &self.company, "issue"))
+                .transpose()?,
+            settlement: settlement
+                .map(|jws| genuine(jws, &self.company, "settlement"))
+                .transpose()?,
+        };
+        check_chain(
+            &statements.quote,
+            statements.payment.as_ref(),
+            statements.issue.as_ref(),
+            statements.settlement.as_ref(),
+        )?;
+        Ok(statements)
+    }
+
+    /// Verifies everything that the cloud says of a vend before any of it is used.
+    pub(crate) fn check(&self, vend: &Vend, expected: &Expected<'_>) -> Result<(), Distrust> {
+        if vend.vend_id != expected.vend_id {
+            return Err(Distrust::Other("vend"));
+        }
+        let statements = self.statements(
+            &vend.quote,
+            vend.payment.as_ref(),
+            vend.issue.as_ref(),
+            vend.settlement.as_ref(),
+        )?;
+        check_quote(&statements.quote, vend, expected)?;
+        if let Some(request) = &vend.payment_request
+            && request.amount_fen != statements.quote.statement().payable()
+        {
+            return Err(Distrust::Other("payment request's amount"));
+        }
+        if let (Some(token), Some(issue)) = (&vend.token, &statements.issue) {
+            check_token(token, issue.statement())?;
+        }
+        check_state(vend)
+    }
+}
+
+fn genuine<T: Statement>(
+    jws: &Jws,
+    key: &VerifyingKey,
+    name: &'static str,
+) -> Result<Signed<T>, Distrust> {
+    Signed::verify(&jws.0, key).map_err(|error| Distrust::Forged(name, error))
+}
+
+fn check_quote(
+    signed: &Signed<Quote>,
+    vend: &Vend,
+    expected: &Expected<'_>,
+) -> Result<(), Distrust> {
+    let quote = signed.statement();
+    if expected.quote.is_some_and(|before| *before != vend.quote) {
+        return Err(Distrust::Other("quote"));
+    }
+    let hash = Digest(quote_hash(signed).bytes());
+    let asked = (quote.vend_id, quote.meter, quote.explanation.want, hash)
+        == (
+            expected.vend_id,
+            expected.meter,
+            tariff_want(expected.want),
+            vend.quote_hash,
+        );
+    if !asked {
+        return Err(Distrust::Other("quote"));
+    }
+    if quote.status_sha256 != Sha256Digest::of(&expected.status.0) {
+        return Err(Distrust::Reading);
+    }
+    Ok(())
+}
+
+const fn tariff_want(want: Want) -> gas_tariff::Want {
+    match want {
+        Want::AmountFen(amount) => gas_tariff::Want::Amount(amount),
+        Want::VolumeCentiM3(volume) => gas_tariff::Want::Volume(volume),
+    }
+}
+
+/// The token is that of the issue. It may be sealed anew after a key change, so it is not compared
+/// byte by byte.
+pub(crate) fn check_token(token: &HexBytes, issue: &Issue) -> Result<(), Distrust> {
+    match Command::parse(&token.0)? {
+        Command::Total(total)
+            if total.message.meter == issue.meter
+                && total.message.seq.bits() == issue.seq
+                && total.message.unit == issue.unit
+                && total.message.total == issue.total
+                && total.message.amount == issue.credit =>
+        {
+            Ok(())
+        }
+        Command::Total(_) | Command::Setting(_) => Err(Distrust::Other("token")),
+    }
+}
+
+/// No state without what proves it.
+fn check_state(vend: &Vend) -> Result<(), Distrust> {
+    let needs: &[(bool, &'static str)] = match vend.state {
+        VendState::Quoted | VendState::TenderRequested | VendState::Expired => &[],
+        VendState::TenderConfirmed => &[(vend.payment.is_some(), "payment")],
+        VendState::TokenIssued | VendState::Delivered => &[
+            (vend.payment.is_some(), "payment"),
+            (vend.issue.is_some(), "issue"),
+            (vend.token.is_some(), "token"),
+        ],
+        VendState::Accepted => &[
+            (vend.payment.is_some(), "payment"),
+            (vend.issue.is_some(), "issue"),
+            (vend.token.is_some(), "token"),
+            (vend.settlement.is_some(), "settlement"),
+        ],
+    };
+    match needs.iter().find(|(there, _)| !there) {
+        Some((_, name)) => Err(Distrust::Unproven(vend.state, name)),
+        None => Ok(()),
+    }
+}
