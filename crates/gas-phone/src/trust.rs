@@ -31,6 +31,9 @@ pub enum Distrust {
     /// It does not rest on the status that this phone read.
     #[error("the quote does not rest on the meter's status that this phone read")]
     Reading,
+    /// The vend had come further before.
+    #[error("the vend was {0:?} before, and now that is taken back")]
+    TakenBack(VendState),
     /// The state says more than the statements prove.
     #[error("the vend is said to be {0:?}, but the {1} that proves it is missing")]
     Unproven(VendState, &'static str),
@@ -46,8 +49,8 @@ pub(crate) struct Expected<'a> {
     pub(crate) want: Want,
     /// The status sent, where this phone read it.
     pub(crate) status: &'a HexBytes,
-    /// The quote seen before: it never changes.
-    pub(crate) quote: Option<&'a Jws>,
+    /// As it was shown before: its quote never changes, and no state is taken back.
+    pub(crate) known: Option<&'a Vend>,
 }
 
 /// A vend's statements, each genuine, all about one vend.
@@ -89,11 +92,22 @@ impl Trust {
         Ok(statements)
     }
 
+    /// The quote of a vend, genuine and computed again.
+    ///
+    /// # Errors
+    /// [`Distrust`]: it must not be shown, and not be paid.
+    pub fn quote(&self, vend: &Vend) -> Result<Quote, Distrust> {
+        let statements = self.statements(&vend.quote, None, None, None)?;
+        Ok(statements.quote.into_parts().1)
+    }
+
     /// Verifies everything that the cloud says of a vend before any of it is used.
-    pub(crate) fn check(&self, vend: &Vend, expected: &Expected<'_>) -> Result<(), Distrust> {
-        if vend.vend_id != expected.vend_id {
-            return Err(Distrust::Other("vend"));
-        }
+    pub(crate) fn check(
+        &self,
+        vend: &Vend,
+        expected: &Expected<'_>,
+    ) -> Result<Statements, Distrust> {
+        check_names(vend, expected)?;
         let statements = self.statements(
             &vend.quote,
             vend.payment.as_ref(),
@@ -109,7 +123,8 @@ impl Trust {
         if let (Some(token), Some(issue)) = (&vend.token, &statements.issue) {
             check_token(token, issue.statement())?;
         }
-        check_state(vend)
+        check_state(vend)?;
+        Ok(statements)
     }
 }
 
@@ -121,13 +136,35 @@ fn genuine<T: Statement>(
     Signed::verify(&jws.0, key).map_err(|error| Distrust::Forged(name, error))
 }
 
+fn check_names(vend: &Vend, expected: &Expected<'_>) -> Result<(), Distrust> {
+    if vend.vend_id != expected.vend_id {
+        return Err(Distrust::Other("vend"));
+    }
+    if vend.meter != expected.meter {
+        return Err(Distrust::Other("meter"));
+    }
+    if vend.want != expected.want {
+        return Err(Distrust::Other("amount or volume"));
+    }
+    match expected.known {
+        // An older version is one that was overtaken on the way.
+        Some(known) if vend.version >= known.version && vend.state < known.state => {
+            Err(Distrust::TakenBack(known.state))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn check_quote(
     signed: &Signed<Quote>,
     vend: &Vend,
     expected: &Expected<'_>,
 ) -> Result<(), Distrust> {
     let quote = signed.statement();
-    if expected.quote.is_some_and(|before| *before != vend.quote) {
+    if expected
+        .known
+        .is_some_and(|known| known.quote != vend.quote)
+    {
         return Err(Distrust::Other("quote"));
     }
     let hash = Digest(quote_hash(signed).bytes());

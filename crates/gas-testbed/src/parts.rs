@@ -121,6 +121,8 @@ pub struct Settings {
     pub days_lived: u32,
     /// The provider repeats notifications this many times sooner than the real one.
     pub notification_speedup: u32,
+    /// Longest GATT value that the phone offers, 20..=244 bytes.
+    pub phone_value_max: u16,
 }
 
 impl Default for Settings {
@@ -129,6 +131,7 @@ impl Default for Settings {
             speed: 1,
             days_lived: 3,
             notification_speedup: 30,
+            phone_value_max: 244,
         }
     }
 }
@@ -250,7 +253,16 @@ impl Site {
                 },
             }),
         )?;
-        Ok(())
+        write_config(
+            &self.phone_dir(),
+            &json!({
+                "cloud_url": self.url("cloud")?,
+                "hci": self.address("hci")?,
+                "company_public_key": company_key,
+                "pay_public_key": pay_key,
+                "value_max": self.settings.phone_value_max,
+            }),
+        )
     }
 
     async fn prepare_meter(&self) -> anyhow::Result<()> {
@@ -397,10 +409,14 @@ impl Site {
     }
 
     fn configure(&self, part: Part, config: &Value) -> anyhow::Result<()> {
-        let file = self.dir(part).join("config.json");
-        let text = serde_json::to_vec_pretty(config)?;
-        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
+        write_config(&self.dir(part), config)
     }
+}
+
+fn write_config(dir: &Path, config: &Value) -> anyhow::Result<()> {
+    let file = dir.join("config.json");
+    let text = serde_json::to_vec_pretty(config)?;
+    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// The folder with the programs: that of this program, or above it for a test (`debug/deps`).

@@ -1,0 +1,416 @@
+//! `pilotlight phone ...` and `pilotlight verify`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::{Args, Subcommand};
+use gas_api::cloud::VendState;
+use gas_api::{Problem, PublicKeyHex, Want};
+use gas_phone::{ReceiptFile, TopUp};
+use gas_units::{MeterNumber, Money, Volume};
+use serde_json::{Value, json};
+
+use crate::card::{Bluetooth, Card, CardError, looking};
+use crate::cloud::Cloud;
+use crate::phone::{Config, Phone, now, trust, vend_id};
+use crate::screen::{self, progress, show};
+use crate::user::User;
+use crate::walk::{Outcome, Walk, show_accepted};
+use crate::{files, history, readings};
+
+/// How long an expired vend is still looked at for late money, days.
+const LATE_MONEY_DAYS: i64 = 30;
+
+/// Exit code: over, nothing was paid.
+const UNPAID: u8 = 1;
+/// Exit code: not over, nothing is lost; `pilotlight phone resume` goes on.
+const UNFINISHED: u8 = 3;
+
+#[derive(Subcommand)]
+pub(crate) enum PhoneCommand {
+    /// Top up the meter whose card is near
+    TopUp(TopUpArgs),
+    /// Go on with every top-up that is not over
+    Resume(ResumeArgs),
+    /// Read the meter and its stored readings over Bluetooth, and show them
+    Status(JsonArgs),
+    /// Show a meter's readings and top-ups as the cloud has them, without Bluetooth
+    History(MeterArgs),
+    /// List this phone's top-ups
+    Vends(JsonArgs),
+    /// Have the cloud no longer show this phone the meter's data, and forget it here
+    Forget(MeterArgs),
+}
+
+#[derive(Args)]
+#[command(group(clap::ArgGroup::new("want").required(true)))]
+pub(crate) struct TopUpArgs {
+    /// Gas for this much money, in CNY, like 50.00
+    #[arg(long, group = "want")]
+    amount: Option<Money>,
+    /// This much gas, in m³, like 20.00
+    #[arg(long, group = "want")]
+    volume: Option<Volume>,
+    /// Stop when it is paid; `resume` at the meter delivers
+    #[arg(long)]
+    pay_only: bool,
+    #[command(flatten)]
+    how: ResumeArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct ResumeArgs {
+    /// Agree to the quote, and pay at the provider's cashier page by itself (sandbox only)
+    #[arg(long)]
+    yes: bool,
+    /// Print JSON on stdout, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct JsonArgs {
+    /// Print JSON on stdout, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct MeterArgs {
+    /// Which meter, where this phone knows several
+    #[arg(long)]
+    meter: Option<MeterNumber>,
+    /// Print JSON on stdout, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    /// A receipt file, as `phone top-up` wrote it
+    file: PathBuf,
+    /// The gas company's public key [default: the one this phone trusts]
+    #[arg(long, requires = "pay_key")]
+    company_key: Option<PublicKeyHex>,
+    /// The payment server's public key [default: the one this phone trusts]
+    #[arg(long, requires = "company_key")]
+    pay_key: Option<PublicKeyHex>,
+    /// Print JSON on stdout, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(command: PhoneCommand, dir: &Path) -> anyhow::Result<ExitCode> {
+    let phone = Phone::open(dir)?;
+    let cloud = Cloud::of(&phone)?;
+    let mut desk = Desk {
+        phone: &phone,
+        cloud: &cloud,
+        bluetooth: Bluetooth::default(),
+    };
+    match command {
+        PhoneCommand::TopUp(args) => desk.top_up(&args).await,
+        PhoneCommand::Resume(args) => desk.resume(&args).await,
+        PhoneCommand::Status(args) => desk.status(args.json).await,
+        PhoneCommand::History(args) => desk.history(&args).await,
+        PhoneCommand::Vends(args) => desk.vends(args.json),
+        PhoneCommand::Forget(args) => desk.forget(&args).await,
+    }
+}
+
+struct Desk<'a> {
+    phone: &'a Phone,
+    cloud: &'a Cloud,
+    bluetooth: Bluetooth,
+}
+
+impl Desk<'_> {
+    async fn top_up(&mut self, args: &TopUpArgs) -> anyhow::Result<ExitCode> {
+        let want = match (args.amount, args.volume) {
+            (Some(amount), _) => Want::AmountFen(amount),
+            (None, Some(volume)) => Want::VolumeCentiM3(volume),
+            (None, None) => bail!("say --amount or --volume"),
+        };
+        let under_way =
+            |vend: &TopUp| vend.may_be_paid() && state(vend) != Some(VendState::Expired);
+        if let Some(open) = self.phone.vends()?.iter().find(|vend| under_way(vend)) {
+            progress(&format!(
+                "A top-up is under way, and may be paid: vend {}. Go on with it first: pilotlight phone resume",
+                open.vend_id()
+            ));
+            if args.how.json {
+                show(&serde_json::to_string_pretty(&told(open, None, None)?)?);
+            }
+            return Ok(ExitCode::from(UNFINISHED));
+        }
+        looking(None);
+        let card = self.reach(None).await?;
+        let mut vend = TopUp::new(vend_id()?, card.meter, want, now());
+        let outcome = self.walk(&mut vend, Some(card), &args.how, args.pay_only);
+        let outcome = outcome.await?;
+        if args.how.json {
+            show(&serde_json::to_string_pretty(&outcome_json(
+                &vend, &outcome,
+            )?)?);
+        }
+        Ok(ExitCode::from(code(&outcome)))
+    }
+
+    async fn resume(&mut self, args: &ResumeArgs) -> anyhow::Result<ExitCode> {
+        let mut told = Vec::new();
+        let mut worst = 0;
+        for mut vend in self.phone.vends()? {
+            if !vend.is_open() || !self.refresh(&mut vend).await? {
+                continue;
+            }
+            progress(&format!("going on with vend {}", vend.vend_id()));
+            let outcome = self.walk(&mut vend, None, args, false).await?;
+            told.push(outcome_json(&vend, &outcome)?);
+            worst = worst.max(code(&outcome));
+        }
+        if args.json {
+            show(&serde_json::to_string_pretty(&Value::Array(told))?);
+        } else if told.is_empty() {
+            show("Nothing is open.");
+        }
+        Ok(ExitCode::from(worst))
+    }
+
+    /// Has the cloud say how an expired vend stands; false where it is still expired, or too old to ask.
+    async fn refresh(&self, vend: &mut TopUp) -> anyhow::Result<bool> {
+        if state(vend) != Some(VendState::Expired) {
+            return Ok(true);
+        }
+        let age_ms = now().millis().saturating_sub(vend.begun_at().millis());
+        if age_ms > LATE_MONEY_DAYS * 86_400_000 {
+            return Ok(false);
+        }
+        let shown = self.cloud.follow(vend.vend_id(), 0).await;
+        let shown = shown.context("a vend that was not paid in time could not be looked at")?;
+        vend.apply(gas_phone::Event::Vend(shown), &self.phone.trust)?;
+        Ok(state(vend) != Some(VendState::Expired))
+    }
+
+    async fn walk(
+        &mut self,
+        vend: &mut TopUp,
+        card: Option<Card>,
+        how: &ResumeArgs,
+        pay_only: bool,
+    ) -> anyhow::Result<Outcome> {
+        let walk = Walk {
+            phone: self.phone,
+            cloud: self.cloud,
+            bluetooth: &mut self.bluetooth,
+            user: &User::new(how.yes, how.json),
+            pay_only,
+            card,
+        };
+        let outcome = walk.run(vend).await?;
+        match &outcome {
+            Outcome::Accepted(receipt, file) => {
+                if let Some(shown) = vend.vend().filter(|_| !how.json) {
+                    show_accepted(self.phone, shown, receipt, file)?;
+                }
+            }
+            Outcome::Unpaid(problem) => progress(&format!("{} {}", problem.detail, problem.hint)),
+            Outcome::Unfinished(why) => progress(&format!(
+                "Not finished: {why}. Nothing is lost; go on with: pilotlight phone resume"
+            )),
+        }
+        Ok(outcome)
+    }
+
+    /// A card, found within a few tries: cards let go of idle phones only after some seconds.
+    async fn reach(&mut self, meter: Option<MeterNumber>) -> Result<Card, CardError> {
+        const TRIES: u8 = 5;
+        let mut trouble = CardError::NoCard;
+        for _ in 0..TRIES {
+            match self.bluetooth.reach(self.phone, meter).await {
+                Ok(card) => return Ok(card),
+                Err(error) => {
+                    progress(&format!("{error}; trying again"));
+                    trouble = error;
+                }
+            }
+        }
+        Err(trouble)
+    }
+
+    async fn status(&mut self, json: bool) -> anyhow::Result<ExitCode> {
+        looking(None);
+        let mut card = self.reach(None).await?;
+        let status = readings::read_status(self.phone, self.cloud, &mut card).await?;
+        let summary = readings::read(self.phone, self.cloud, &mut card, &status).await?;
+        progress(&summary);
+        let meter = card.meter;
+        card.leave().await;
+        self.show_meter(meter, json).await
+    }
+
+    async fn history(&self, args: &MeterArgs) -> anyhow::Result<ExitCode> {
+        let meter = self.which(args.meter)?;
+        self.show_meter(meter, args.json).await
+    }
+
+    async fn show_meter(&self, meter: MeterNumber, json: bool) -> anyhow::Result<ExitCode> {
+        let shown = self.cloud.meter(self.phone, meter).await?;
+        show(&if json {
+            serde_json::to_string_pretty(&history::as_json(&shown))?
+        } else {
+            history::as_text(&shown)
+        });
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn which(&self, meter: Option<MeterNumber>) -> anyhow::Result<MeterNumber> {
+        if let Some(meter) = meter {
+            return Ok(meter);
+        }
+        match self.phone.meters()?.as_slice() {
+            [meter] => Ok(*meter),
+            [] => bail!("this phone was at no meter yet; at one, run: pilotlight phone status"),
+            several => {
+                let names: Vec<String> = several.iter().map(ToString::to_string).collect();
+                bail!(
+                    "this phone knows several meters; say --meter: {}",
+                    names.join(", ")
+                )
+            }
+        }
+    }
+
+    fn vends(&self, json: bool) -> anyhow::Result<ExitCode> {
+        let vends = self.phone.vends()?;
+        if json {
+            let told: Result<Vec<Value>, _> =
+                vends.iter().map(|vend| told(vend, None, None)).collect();
+            show(&serde_json::to_string_pretty(&told?)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        for vend in &vends {
+            let state = state(vend).map_or("begun", screen::state_name);
+            let open = if vend.is_open() { "open" } else { "over" };
+            let at = screen::time(vend.begun_at());
+            show(&format!("{}  {at}  {state:<16} {open}", vend.vend_id()));
+        }
+        if vends.is_empty() {
+            show("No top-ups yet.");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn forget(&self, args: &MeterArgs) -> anyhow::Result<ExitCode> {
+        let meter = self.which(args.meter)?;
+        self.cloud.forget(self.phone, meter).await?;
+        self.phone.forget_meter(meter)?;
+        if args.json {
+            show(&json!({"meter": meter, "forgotten": true}).to_string());
+        } else {
+            show(&format!(
+                "Meter {meter} is forgotten here and in the cloud's list of this phone."
+            ));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn state(vend: &TopUp) -> Option<VendState> {
+    vend.vend().map(|vend| vend.state)
+}
+
+const fn code(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Accepted(..) => 0,
+        Outcome::Unpaid(_) => UNPAID,
+        Outcome::Unfinished(_) => UNFINISHED,
+    }
+}
+
+fn outcome_json(vend: &TopUp, outcome: &Outcome) -> anyhow::Result<Value> {
+    match outcome {
+        Outcome::Accepted(_, file) => told(vend, Some(file), None),
+        Outcome::Unpaid(problem) => told(vend, None, Some(problem)),
+        Outcome::Unfinished(_) => told(vend, None, None),
+    }
+}
+
+/// A vend, for scripts.
+fn told(vend: &TopUp, receipt: Option<&Path>, problem: Option<&Problem>) -> anyhow::Result<Value> {
+    let shown = vend.vend();
+    Ok(json!({
+        "vend_id": vend.vend_id(),
+        "meter": vend.meter(),
+        "want": vend.want(),
+        "open": vend.is_open(),
+        "state": shown.map(|vend| vend.state),
+        "timeline": shown.map(|vend| &vend.timeline),
+        "obstacle": shown.and_then(|vend| vend.obstacle.as_ref()),
+        "receipt_file": receipt,
+        "problem": problem.map(serde_json::to_value).transpose()?,
+    }))
+}
+
+/// `pilotlight verify FILE`: offline.
+pub(crate) fn verify(args: &VerifyArgs, dir: &Path) -> anyhow::Result<ExitCode> {
+    let trust = match (args.company_key, args.pay_key) {
+        (Some(company), Some(pay)) => trust(company, pay)?,
+        _ => {
+            let config: Option<Config> = files::read_json(&dir.join("config.json"))?;
+            let config = config.context(
+                "no phone here says whose keys to trust; say --company-key and --pay-key",
+            )?;
+            trust(config.company_public_key, config.pay_public_key)?
+        }
+    };
+    let file = args.file.display();
+    ensure!(args.file.exists(), "there is no file {file}");
+    let receipt: Option<ReceiptFile> = files::read_json(&args.file)
+        .with_context(|| format!("{file} is not a receipt file; nothing is proven"))?;
+    let receipt = receipt.context("the file has gone")?;
+    let proven = match receipt.prove(&trust) {
+        Ok(proven) => proven,
+        Err(error) => {
+            if args.json {
+                show(&json!({"holds": false, "why": error.to_string()}).to_string());
+            } else {
+                show(&format!("DOES NOT HOLD: {error}."));
+            }
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let (quote, payment) = (proven.quote.statement(), proven.payment.statement());
+    if args.json {
+        show(&serde_json::to_string_pretty(&json!({
+            "holds": true, "vend_id": receipt.vend_id, "meter": receipt.meter,
+            "quote": quote, "payment": payment,
+            "issue": proven.issue.statement(), "settlement": proven.settlement.statement(),
+        }))?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    show(&format!(
+        "Holds: vend {} of meter {}",
+        receipt.vend_id, receipt.meter
+    ));
+    show(&screen::quote(quote));
+    show(&format!(
+        "  Paid        {} CNY at {}, {}, order {}",
+        payment.amount_fen,
+        screen::time(payment.paid_at_ms),
+        payment.provider,
+        payment.order_no
+    ));
+    let issue = proven.issue.statement();
+    show(&format!(
+        "  Issued      {} at {}, number {} of this meter",
+        screen::amount(issue.unit, issue.credit.into()),
+        screen::time(issue.issued_at_ms),
+        issue.seq & 0x00FF_FFFF,
+    ));
+    show(&screen::settlement(
+        quote.unit(),
+        proven.settlement.statement(),
+    ));
+    Ok(ExitCode::SUCCESS)
+}
