@@ -120,7 +120,7 @@ pub(crate) async fn run(
         return Ok(ExitCode::SUCCESS);
     }
     let reason = answer.error.as_deref().unwrap_or("it gave no reason");
-    progress(&format!("Nothing was done: {reason}."));
+    progress(&format!("The meter refuses: {reason}."));
     Ok(ExitCode::FAILURE)
 }
 
@@ -168,16 +168,16 @@ async fn converse(socket: &Path, command: MeterCommand) -> anyhow::Result<Value>
 
 fn no_meter(socket: &Path, error: io::Error) -> anyhow::Error {
     let shown = socket.display();
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => anyhow!(
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return anyhow!("the meter at {shown} obeys only the user who started it");
+    }
+    if [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused].contains(&error.kind()) {
+        return anyhow!(
             "the meter does not run: nobody listens at {shown}. Start everything with `./x up`, or \
              name the directory of another run"
-        ),
-        io::ErrorKind::PermissionDenied => {
-            anyhow!("the meter at {shown} obeys only the user who started it")
-        }
-        _ => anyhow!(error).context(format!("cannot reach the meter at {shown}")),
+        );
     }
+    anyhow!(error).context(format!("cannot reach the meter at {shown}"))
 }
 
 /// What was done, and how the meter stands now.
@@ -260,5 +260,161 @@ impl Display {
         .into_iter()
         .filter(move |(flag, _)| flags.contains(*flag))
         .map(|(_, warning)| warning)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::DirBuilderExt as _;
+
+    use clap::Parser;
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(subcommand)]
+        command: MeterCommand,
+    }
+
+    const STATE: &str = r#"{"ok":true,"speed":0,"meter":"26110000012345","generation":1,"unit":"fen",
+        "register_centi_m3":964200,"balance":-950,"valve":"armed","held":false,"time":1795393815,
+        "last_seq":16777219,"total":15000,"battery_percent":9,"flags":23,"settings":[0,0,0,1,0],
+        "year_centi_m3":33000,"records":{"oldest":1,"newest":73}}"#;
+
+    fn document(text: &str) -> Value {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn answer() -> Answer {
+        understood(&document(STATE)).unwrap()
+    }
+
+    fn display() -> Display {
+        understood(&document(STATE)).unwrap()
+    }
+
+    /// A run whose meter takes one command, answers, and is gone; and the command it was given.
+    async fn answered_with(
+        answer: &[u8],
+        command: MeterCommand,
+    ) -> (anyhow::Result<Value>, String) {
+        let run_dir = tempfile::tempdir().unwrap();
+        let socket = socket_in(run_dir.path());
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(socket.parent().unwrap())
+            .unwrap();
+        let listener = UnixListener::bind(&socket).unwrap();
+        let meter = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = BufReader::new(stream);
+            let mut line = String::new();
+            stream.read_line(&mut line).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+            line
+        };
+        tokio::join!(ask(&socket, command), meter)
+    }
+
+    #[tokio::test]
+    async fn every_command_goes_over_the_socket_as_the_meter_reads_it() {
+        for (words, line) in [
+            (&["show"][..], r#"{"op":"show"}"#),
+            (&["press"], r#"{"op":"press"}"#),
+            (&["burn", "12.50"], r#"{"op":"burn","centi_m3":1250}"#),
+            (&["speed", "1000000"], r#"{"op":"speed","factor":1000000}"#),
+            (&["tamper"], r#"{"op":"tamper"}"#),
+            (&["battery", "9"], r#"{"op":"battery","percent":9}"#),
+            (&["clock-lost"], r#"{"op":"clock_lost"}"#),
+        ] {
+            let cli = Cli::try_parse_from(["pilotlight"].iter().chain(words)).unwrap();
+            let (answer, command) = answered_with(b"{\"ok\":true}\n", cli.command).await;
+            assert_eq!(command, format!("{line}\n"));
+            assert_eq!(answer.unwrap(), document(r#"{"ok":true}"#));
+        }
+        for wrong in [
+            &["burn", "-1"][..],
+            &["burn", "1.234"],
+            &["speed", "1000001"],
+            &["battery", "101"],
+            &[],
+        ] {
+            assert!(Cli::try_parse_from(["pilotlight"].iter().chain(wrong)).is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_answer_says_what_to_do() {
+        let press = MeterCommand::Press {};
+        let said = |result: anyhow::Result<Value>| format!("{:#}", result.unwrap_err());
+        let died = said(answered_with(b"", press).await.0);
+        assert!(died.contains("stopped before it answered"), "{died}");
+        for noise in [
+            &b"{\"ok\":tr"[..],
+            b"{\"ok\":true}",
+            b"HTTP/1.1 400\n",
+            b"\n",
+        ] {
+            let other = said(answered_with(noise, press).await.0);
+            assert!(other.contains("is not a meter"), "{other}");
+        }
+        let endless = vec![b' '; usize::try_from(ANSWER_MAX).unwrap() + 1];
+        assert!(answered_with(&endless, press).await.0.is_err());
+        let strange = understood::<Answer>(&document(r#"{"fine":true}"#));
+        assert!(strange.is_err());
+    }
+
+    #[tokio::test]
+    async fn where_no_meter_runs_that_is_said() {
+        let run_dir = tempfile::tempdir().unwrap();
+        let never = run(MeterCommand::Show {}, run_dir.path(), true).await;
+        assert!(never.unwrap_err().to_string().contains("`./x up`"));
+        // What a killed meter leaves behind.
+        let socket = socket_in(run_dir.path());
+        std::fs::create_dir(socket.parent().unwrap()).unwrap();
+        drop(UnixListener::bind(&socket).unwrap());
+        let killed = run(MeterCommand::Show {}, run_dir.path(), true).await;
+        assert!(killed.unwrap_err().to_string().contains("`./x up`"));
+    }
+
+    #[test]
+    fn the_display_shows_units_and_warnings() {
+        let shown = told(MeterCommand::Show {}, &answer(), &display());
+        for line in [
+            "Meter 26110000012345 (key generation 1)",
+            "  Register  9642.00 m³, 330.00 m³ this year",
+            "  Balance   -9.50 CNY",
+            "  Valve     armed: closed, pressing the button opens it",
+            "  Credited  150.00 CNY in all, up to token 3 of epoch 1",
+            "  Battery   9 %",
+            "  Records   1 to 73",
+            "  !         the battery is low",
+            "  !         it was tampered with",
+        ] {
+            assert!(
+                shown.lines().any(|shown| shown == line),
+                "{line} in {shown}"
+            );
+        }
+        assert!(!shown.contains("the clock has lost"), "{shown}");
+        assert!(shown.contains(", standing\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_burn_says_what_really_flowed() {
+        let mut answer = answer();
+        answer.burnt_centi_m3 = Some(Volume::from_centi_m3(100));
+        let wanted = |hundredths| MeterCommand::Burn {
+            centi_m3: Volume::from_centi_m3(hundredths),
+        };
+        let some = told(wanted(250), &answer, &display());
+        assert!(
+            some.starts_with("1.00 m³ of gas flowed, not 2.50"),
+            "{some}"
+        );
+        let all = told(wanted(100), &answer, &display());
+        assert!(all.starts_with("1.00 m³ of gas flowed.\n"), "{all}");
     }
 }
