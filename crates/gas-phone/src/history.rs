@@ -59,7 +59,7 @@ pub enum HistoryError {
 impl Wanted {
     /// What is lacking of this kind, where anything is.
     fn new(kind: RecordKind, (oldest, newest): (u32, u32), have: u32) -> Option<Self> {
-        let first = oldest.max(have.saturating_add(1));
+        let first = oldest.max(have.checked_add(1)?);
         (newest != 0 && first <= newest).then_some(Self {
             kind,
             first,

@@ -11,6 +11,7 @@ mod exchange;
 mod history;
 mod receipt_file;
 mod signing;
+mod step;
 mod top_up;
 mod trust;
 
@@ -18,5 +19,6 @@ pub use exchange::{ANSWER_MAX_MS, Exchange, ExchangeError, Output};
 pub use history::{History, HistoryError, Reading, Wanted};
 pub use receipt_file::{FORMAT, Proven, ReceiptFile, ReceiptFileError};
 pub use signing::{PHONE_HEADER, phone_header};
-pub use top_up::{Ending, Event, EventError, RequestIdHex, Step, TopUp};
+pub use step::{Ending, Event, EventError, RequestIdHex, Step};
+pub use top_up::TopUp;
 pub use trust::{Distrust, Trust};

@@ -1,6 +1,6 @@
 use gas_api::cloud::Vend;
 use gas_api::{HexBytes, Jws};
-use gas_statement::{Evidence, Issue, Payment, Quote, Settlement, Sha256Digest, Signed};
+use gas_statement::{Issue, Payment, Quote, Settlement, Sha256Digest, Signed};
 use gas_token::{ParseError, Receipt, Tagged};
 use gas_units::{MeterNumber, VendId};
 use serde::{Deserialize, Serialize};
@@ -70,8 +70,11 @@ pub struct Proven {
 }
 
 impl ReceiptFile {
-    /// Of a vend that has everything.
-    pub(crate) fn of(vend: &Vend) -> Option<Self> {
+    /// Of a vend that has everything. A receipt that is not what settled it proves nothing here: the meter
+    /// may have been believed by a later message, or by another receipt than the cloud shows.
+    pub(crate) fn of(vend: &Vend, settlement: &Settlement) -> Option<Self> {
+        let receipt = vend.receipt.as_ref();
+        let receipt = receipt.filter(|receipt| rests_on(settlement, receipt));
         Some(Self {
             format: FORMAT.to_owned(),
             vend_id: vend.vend_id,
@@ -81,7 +84,7 @@ impl ReceiptFile {
             issue: vend.issue.clone()?,
             settlement: vend.settlement.clone()?,
             token: vend.token.clone()?,
-            receipt: vend.receipt.clone(),
+            receipt: receipt.cloned(),
         })
     }
 
@@ -118,8 +121,7 @@ impl ReceiptFile {
         Ok(proven)
     }
 
-    /// The company says which message of the meter it believed; where that is the receipt for this
-    /// token, it must be the one in the file.
+    /// The company says which message of the meter it believed; a receipt in the file must be that one.
     fn check_evidence(&self, settlement: &Settlement) -> Result<(), ReceiptFileError> {
         let Some(receipt) = &self.receipt else {
             return Ok(());
@@ -128,12 +130,14 @@ impl ReceiptFile {
         if message.meter != self.meter {
             return Err(ReceiptFileError::Other("meter"));
         }
-        let same = settlement.message_sha256 == Sha256Digest::of(&receipt.0);
-        match settlement.evidence {
-            Evidence::ReceiptApplied | Evidence::ReceiptDuplicate if !same => {
-                Err(ReceiptFileError::Evidence)
-            }
-            Evidence::ReceiptApplied | Evidence::ReceiptDuplicate | Evidence::LaterState => Ok(()),
+        if rests_on(settlement, receipt) {
+            Ok(())
+        } else {
+            Err(ReceiptFileError::Evidence)
         }
     }
+}
+
+fn rests_on(settlement: &Settlement, receipt: &HexBytes) -> bool {
+    settlement.message_sha256 == Sha256Digest::of(&receipt.0)
 }

@@ -1,8 +1,6 @@
 use std::fmt;
-use std::str::FromStr;
 
 use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendState, VendWanted};
-use gas_api::pay::PaymentRequest;
 use gas_api::{HexBytes, Problem, Want, codes};
 use gas_link::{Operation, OperationCode, Recall, Refusal, Request, RequestId, Response, Status};
 use gas_token::{Kind, Receipt, Tagged};
@@ -10,10 +8,14 @@ use gas_units::{MeterNumber, UnixMillis, VendId};
 use serde::{Deserialize, Serialize};
 
 use crate::receipt_file::ReceiptFile;
+use crate::step::{Ending, Event, EventError, RequestIdHex, Step};
 use crate::trust::{Distrust, Expected, Trust};
 
 /// How long to leave the card alone after "not yet", ms (link.md section 4, IN_PROGRESS).
 const CARD_AGAIN_MS: u32 = 1_000;
+
+/// Longest wait before a token is delivered anew, ms: each delivery is written into the card's flash.
+const ANEW_MAX_MS: u32 = 60_000;
 
 /// One vend as its phone remembers it. Save it after every [`TopUp::apply`] and before performing the
 /// next [`Step`]: every step can be repeated, by the same ids, with the same outcome.
@@ -43,6 +45,9 @@ pub struct TopUp {
     /// The card has the token, and is asked what became of it.
     #[serde(default, skip_serializing_if = "is_false")]
     card_has_token: bool,
+    /// How often a delivery came to nothing by which the shell would notice: the next one waits longer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    in_vain: u8,
     /// The meter's answer to the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     receipt: Option<HexBytes>,
@@ -68,150 +73,20 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
+const fn is_zero(value: &u8) -> bool {
+    *value == 0
+}
+
 /// How it ended before anything could be paid.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Unpaid {
     Declined,
     Refused(Problem),
-}
-
-/// A request id, hexadecimal in JSON.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct RequestIdHex(pub RequestId);
-
-impl fmt::Display for RequestIdHex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0.0))
-    }
-}
-
-impl FromStr for RequestIdHex {
-    type Err = hex::FromHexError;
-
-    fn from_str(text: &str) -> Result<Self, hex::FromHexError> {
-        let mut bytes = [0; 8];
-        hex::decode_to_slice(text, &mut bytes)?;
-        Ok(Self(RequestId(bytes)))
-    }
-}
-
-impl TryFrom<String> for RequestIdHex {
-    type Error = hex::FromHexError;
-
-    fn try_from(text: String) -> Result<Self, hex::FromHexError> {
-        text.parse()
-    }
-}
-
-impl From<RequestIdHex> for String {
-    fn from(id: RequestIdHex) -> Self {
-        id.to_string()
-    }
-}
-
-/// What to do next.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Step {
-    /// Ask the cloud for a nonce for this meter, and the card for the status that answers it; then
-    /// [`Event::StatusRead`].
-    ReadStatus,
-    /// `PUT /v1/vends/{vend_id}`; then [`Event::Vend`] or [`Event::Refused`].
-    Begin(VendWanted),
-    /// Show the quote; then [`Event::Agreed`] or [`Event::Declined`].
-    Offer,
-    /// `POST .../tender`; then [`Event::Vend`] or [`Event::Refused`].
-    OpenTender(Consent),
-    /// Show the payment request, and follow the vend meanwhile; when the user says that it is paid,
-    /// [`Event::Confirmed`].
-    Pay(PaymentRequest),
-    /// `POST .../confirmation`; then [`Event::Vend`] or [`Event::Refused`].
-    Confirm(Consent),
-    /// `GET /v1/vends/{vend_id}`, waiting for a version above this one; then [`Event::Vend`].
-    Follow {
-        /// 0: as it stands.
-        after_version: u32,
-    },
-    /// Think of 8 random bytes; then [`Event::DeliveryNamed`].
-    NameDelivery,
-    /// Ask the card, after waiting; then [`Event::Card`].
-    AskCard {
-        /// DELIVER, or RESULT of an earlier one.
-        request: Request,
-        /// How long to wait before, ms.
-        after_ms: u32,
-    },
-    /// `PUT .../receipt`; then [`Event::Vend`] or [`Event::Refused`].
-    UploadReceipt(ReceiptDelivered),
-    /// Nothing is left to do, at least for now.
-    End(Ending),
-}
-
-/// How it ended.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Ending {
-    /// Paid, on the meter, and settled.
-    Accepted(Box<ReceiptFile>),
-    /// The user did not agree. Nothing was paid.
-    Declined,
-    /// A server refused before anything could be paid.
-    Refused(Problem),
-    /// Not paid in time, as far as the payment server knows. Should it have been paid after all, the
-    /// vend goes on: follow it again later.
-    Expired,
-}
-
-/// What happened.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an event lives only until it is applied"
-)]
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Event {
-    /// The card has read this status from the meter.
-    StatusRead(HexBytes),
-    /// The cloud shows the vend.
-    Vend(Vend),
-    /// The cloud answered the present step with a problem. Not for 5xx and 429: repeat the step.
-    Refused(Problem),
-    /// The user agrees to pay the quote.
-    Agreed(UnixMillis),
-    /// The user does not.
-    Declined,
-    /// The user says that it is paid.
-    Confirmed(UnixMillis),
-    /// An id for the delivery.
-    DeliveryNamed(RequestId),
-    /// The card answered the present step.
-    Card(Response),
-}
-
-/// Why an event changed nothing. The vend stays as it was.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum EventError {
-    /// The cloud shows something that does not hold.
-    #[error(transparent)]
-    Distrust(#[from] Distrust),
-    /// A server refused what was asked. Nothing is lost; the vend goes on by itself or by the hint.
-    #[error("{} {}", .0.detail, .0.hint)]
-    Refused(Box<Problem>),
-    /// The card is in another meter.
-    #[error(
-        "this card is in another meter; the token is for meter {0}. Hold the phone to that one"
-    )]
-    OtherMeter(MeterNumber),
-    /// The meter refused the token (link.md section 4, METER_REFUSED).
-    #[error(
-        "the meter refused the recharge data (code {0:02x}). What was paid is not lost: ask the gas company, and tell it the vend id"
-    )]
-    MeterRefused(u8),
-    /// The card's answer cannot be used.
-    #[error("the card's answer cannot be used ({0}). Nothing is lost; ask it again")]
-    Card(String),
-    /// It does not belong to the present step.
-    #[error("this does not belong to the present step")]
-    Unexpected,
 }
 
 impl TopUp {
@@ -230,6 +105,7 @@ impl TopUp {
             confirmed_at_ms: None,
             delivery: None,
             card_has_token: false,
+            in_vain: 0,
             receipt: None,
             receipt_uploaded: false,
             ended: None,
@@ -281,9 +157,19 @@ impl TopUp {
     /// Whether money may be under way or has come: then giving it up would lose something.
     #[must_use]
     pub fn may_be_paid(&self) -> bool {
-        self.is_open()
-            && self.agreed_at_ms.is_some()
-            && (self.state() != Some(VendState::Expired) || self.confirmed_at_ms.is_some())
+        let may_be = match self.state() {
+            None | Some(VendState::Quoted | VendState::TenderRequested) => {
+                self.agreed_at_ms.is_some()
+            }
+            Some(VendState::Expired) => self.confirmed_at_ms.is_some(),
+            Some(
+                VendState::TenderConfirmed
+                | VendState::TokenIssued
+                | VendState::Delivered
+                | VendState::Accepted,
+            ) => true,
+        };
+        self.is_open() && may_be
     }
 
     fn state(&self) -> Option<VendState> {
@@ -304,16 +190,22 @@ impl TopUp {
         let (Some(status), Some(vend)) = (&self.status, &self.vend) else {
             return Ok(self.beginning());
         };
-        trust.check(vend, &self.expected(status))?;
+        let statements = trust.check(vend, &self.expected(status))?;
         Ok(match vend.state {
-            VendState::Quoted if self.agreed_at_ms.is_none() => Step::Offer,
+            // Whatever the cloud has begun: nobody is asked to pay what was not shown and agreed to.
+            VendState::Quoted | VendState::TenderRequested if self.agreed_at_ms.is_none() => {
+                Step::Offer
+            }
             VendState::Quoted => Step::OpenTender(consent(vend)),
             VendState::TenderRequested => self.paying(vend),
             VendState::Expired => Step::End(Ending::Expired),
             VendState::TenderConfirmed => follow(vend),
             VendState::TokenIssued | VendState::Delivered => self.delivering(vend),
             VendState::Accepted => {
-                let file = ReceiptFile::of(vend).ok_or(Distrust::Other("receipt"))?;
+                let settlement = statements.settlement.as_ref();
+                let file = settlement
+                    .and_then(|settlement| ReceiptFile::of(vend, settlement.statement()))
+                    .ok_or(Distrust::Unproven(vend.state, "settlement"))?;
                 Step::End(Ending::Accepted(Box::new(file)))
             }
         })
@@ -367,7 +259,7 @@ impl TopUp {
         let after_ms = if self.card_has_token {
             CARD_AGAIN_MS
         } else {
-            0
+            anew_after_ms(self.in_vain)
         };
         Step::AskCard { request, after_ms }
     }
@@ -378,7 +270,7 @@ impl TopUp {
             meter: self.meter,
             want: self.want,
             status,
-            quote: self.vend.as_ref().map(|vend| &vend.quote),
+            known: self.vend.as_ref(),
         }
     }
 
@@ -387,20 +279,30 @@ impl TopUp {
     /// # Errors
     /// [`EventError`]; nothing was changed, but for what must not be tried again in the same way.
     pub fn apply(&mut self, event: Event, trust: &Trust) -> Result<(), EventError> {
+        if self.ended.is_some() {
+            return Err(EventError::Unexpected);
+        }
         match event {
             Event::StatusRead(status) => self.status_read(status),
             Event::Vend(vend) => self.vend_shown(vend, trust),
             Event::Refused(problem) => self.refused(problem),
             Event::Agreed(now) => {
+                belongs(self.is_offered())?;
                 self.agreed_at_ms = Some(now);
                 Ok(())
             }
-            Event::Declined => self.declined(),
+            Event::Declined => {
+                belongs(self.is_offered())?;
+                self.ended = Some(Unpaid::Declined);
+                Ok(())
+            }
             Event::Confirmed(now) => {
+                belongs(self.is_payable())?;
                 self.confirmed_at_ms = Some(now);
                 Ok(())
             }
             Event::DeliveryNamed(id) => {
+                belongs(self.is_at_card() && self.delivery.is_none())?;
                 self.delivery = Some(RequestIdHex(id));
                 self.card_has_token = false;
                 Ok(())
@@ -409,10 +311,31 @@ impl TopUp {
         }
     }
 
+    /// The quote waits for the user's word.
+    fn is_offered(&self) -> bool {
+        let offered = [VendState::Quoted, VendState::TenderRequested];
+        self.agreed_at_ms.is_none() && self.state().is_some_and(|state| offered.contains(&state))
+    }
+
+    /// The payment request waits for the user.
+    fn is_payable(&self) -> bool {
+        let requested = |vend: &Vend| {
+            vend.state == VendState::TenderRequested && vend.payment_request.is_some()
+        };
+        self.agreed_at_ms.is_some()
+            && self.confirmed_at_ms.is_none()
+            && self.vend.as_ref().is_some_and(requested)
+    }
+
+    /// The token is there, and the meter's answer is not.
+    fn is_at_card(&self) -> bool {
+        let issued = [VendState::TokenIssued, VendState::Delivered];
+        self.receipt.is_none() && self.state().is_some_and(|state| issued.contains(&state))
+    }
+
     fn status_read(&mut self, bytes: HexBytes) -> Result<(), EventError> {
-        if self.vend.is_some() {
-            return Err(EventError::Unexpected);
-        }
+        // Another status under the same vend id would be another request.
+        belongs(self.status.is_none())?;
         let status = Tagged::<gas_token::Status>::parse(&bytes.0)
             .map_err(|error| EventError::Card(error.to_string()))?;
         if status.message.meter != self.meter {
@@ -438,13 +361,19 @@ impl TopUp {
             && self.receipt_uploaded
             && vend.obstacle.as_ref().is_some_and(|o| disbelieved(&o.code))
         {
-            self.deliver_anew();
+            self.delivered_in_vain();
         }
         self.vend = Some(vend);
         Ok(())
     }
 
-    /// The receipt is not believed: the card is asked under another id, so that the meter answers again.
+    /// What the card has said is of no use: it says the same for ever under this id.
+    fn delivered_in_vain(&mut self) {
+        self.deliver_anew();
+        self.in_vain = self.in_vain.saturating_add(1);
+    }
+
+    /// The card is asked under another id, so that the meter answers again.
     fn deliver_anew(&mut self) {
         self.receipt = None;
         self.receipt_uploaded = false;
@@ -459,12 +388,16 @@ impl TopUp {
         };
         match vend.state {
             // Without a tender nothing can be paid: the cloud opens none after a refusal.
-            VendState::Quoted if problem.code != codes::WRONG_STATE => {
+            VendState::Quoted
+                if self.agreed_at_ms.is_some() && problem.code != codes::WRONG_STATE =>
+            {
                 self.ended = Some(Unpaid::Refused(problem));
                 Ok(())
             }
-            VendState::TokenIssued | VendState::Delivered if disbelieved(&problem.code) => {
-                self.deliver_anew();
+            VendState::TokenIssued | VendState::Delivered
+                if self.receipt.is_some() && disbelieved(&problem.code) =>
+            {
+                self.delivered_in_vain();
                 Ok(())
             }
             VendState::Quoted
@@ -485,15 +418,9 @@ impl TopUp {
         }
     }
 
-    fn declined(&mut self) -> Result<(), EventError> {
-        if self.agreed_at_ms.is_some() {
-            return Err(EventError::Unexpected);
-        }
-        self.ended = Some(Unpaid::Declined);
-        Ok(())
-    }
-
     fn card_answered(&mut self, response: &Response) -> Result<(), EventError> {
+        // A receipt that is here must not be lost to an answer that was late.
+        belongs(self.is_at_card())?;
         let Some(RequestIdHex(id)) = self.delivery else {
             return Err(EventError::Unexpected);
         };
@@ -526,7 +453,7 @@ impl TopUp {
             }
             // The id stands for something else, or the meter said no to it for ever: another id.
             Status::Conflict => {
-                self.deliver_anew();
+                self.delivered_in_vain();
                 Ok(())
             }
             Status::MeterRefused => {
@@ -549,17 +476,46 @@ impl TopUp {
     }
 
     fn receipt_given(&mut self, body: &[u8]) -> Result<(), EventError> {
-        let receipt = Tagged::<Receipt>::parse(body)
-            .map_err(|error| EventError::Card(error.to_string()))?
-            .message;
-        if receipt.meter != self.meter || receipt.answered != Kind::Total {
-            return Err(EventError::OtherMeter(self.meter));
+        if let Err(error) = self.check_receipt(body) {
+            self.delivered_in_vain();
+            return Err(error);
         }
         // Whatever its result: the company can tell what it means, and must have it.
         self.receipt = Some(HexBytes(body.to_vec()));
         self.receipt_uploaded = false;
         Ok(())
     }
+
+    fn check_receipt(&self, body: &[u8]) -> Result<(), EventError> {
+        let unusable = |why: &dyn fmt::Display| EventError::Card(why.to_string());
+        let receipt = Tagged::<Receipt>::parse(body)
+            .map_err(|error| unusable(&error))?
+            .message;
+        if receipt.meter != self.meter {
+            return Err(EventError::OtherMeter(self.meter));
+        }
+        if receipt.answered != Kind::Total {
+            return Err(unusable(&"it is the meter's answer to something else"));
+        }
+        Ok(())
+    }
+}
+
+const fn belongs(fits: bool) -> Result<(), EventError> {
+    if fits {
+        Ok(())
+    } else {
+        Err(EventError::Unexpected)
+    }
+}
+
+/// How long to wait before the next delivery when so many came to nothing, ms.
+fn anew_after_ms(in_vain: u8) -> u32 {
+    let Some(doubled) = in_vain.checked_sub(1) else {
+        return 0;
+    };
+    let factor = 1_u32.checked_shl(doubled.into()).unwrap_or(u32::MAX);
+    CARD_AGAIN_MS.saturating_mul(factor).min(ANEW_MAX_MS)
 }
 
 /// The company will never believe this receipt; another one may do.
