@@ -1,13 +1,14 @@
 //! The serial line to the meter: 2400 baud, 8E1, raw. The port may vanish and come back.
 
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::termios::{self, ControlModes, OptionalActions, speed};
-use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
 /// Events and writes that may wait.
@@ -21,6 +22,12 @@ pub(crate) enum SerialEvent {
     Closed,
     Opened,
     Received(Vec<u8>),
+}
+
+/// An open port, twice: tokio's pipe ends wait for any file that can be polled.
+struct Port {
+    from_meter: pipe::Receiver,
+    to_meter: pipe::Sender,
 }
 
 /// The line, opened again and again by a task of its own.
@@ -46,7 +53,7 @@ async fn keep_open(
     let mut told = false;
     while !events.is_closed() {
         match open(&path) {
-            Ok(port) => {
+            Ok(mut port) => {
                 told = false;
                 tracing::info!(port = %path.display(), "the serial line is open");
                 // What was meant for an earlier line is of no use on this one.
@@ -54,7 +61,7 @@ async fn keep_open(
                 if events.send(SerialEvent::Opened).await.is_err() {
                     return;
                 }
-                let error = converse(&port, &events, &mut writes).await;
+                let error = converse(&mut port, &events, &mut writes).await;
                 tracing::warn!(%error, "the serial line is gone; opening it again");
                 if events.send(SerialEvent::Closed).await.is_err() {
                     return;
@@ -70,7 +77,7 @@ async fn keep_open(
     }
 }
 
-fn open(path: &Path) -> io::Result<AsyncFd<OwnedFd>> {
+fn open(path: &Path) -> io::Result<Port> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let port = rustix::fs::open(path, flags, Mode::empty())?;
     let mut settings = termios::tcgetattr(&port)?;
@@ -80,19 +87,23 @@ fn open(path: &Path) -> io::Result<AsyncFd<OwnedFd>> {
     settings.control_modes |= ControlModes::PARENB | ControlModes::CREAD | ControlModes::CLOCAL;
     // A pseudo terminal has no parity and says nothing about it; a real port takes it.
     termios::tcsetattr(&port, OptionalActions::Now, &settings)?;
-    Ok(AsyncFd::register(port)?)
+    let port = File::from(port);
+    Ok(Port {
+        to_meter: pipe::Sender::from_file_unchecked(port.try_clone()?)?,
+        from_meter: pipe::Receiver::from_file_unchecked(port)?,
+    })
 }
 
 /// Reads and writes until the line fails.
 async fn converse(
-    port: &AsyncFd<OwnedFd>,
+    port: &mut Port,
     events: &mpsc::Sender<SerialEvent>,
     writes: &mut mpsc::Receiver<Vec<u8>>,
 ) -> io::Error {
     let mut buffer = [0; 512];
     loop {
         tokio::select! {
-            read = read(port, &mut buffer) => match read {
+            read = port.from_meter.read(&mut buffer) => match read {
                 Ok(0) => return io::ErrorKind::UnexpectedEof.into(),
                 Ok(length) => {
                     let bytes = buffer.get(..length).unwrap_or(&[]).to_vec();
@@ -104,31 +115,10 @@ async fn converse(
             },
             bytes = writes.recv() => {
                 let Some(bytes) = bytes else { return io::ErrorKind::BrokenPipe.into() };
-                if let Err(error) = write_all(port, &bytes).await {
+                if let Err(error) = port.to_meter.write_all(&bytes).await {
                     return error;
                 }
             }
         }
     }
-}
-
-async fn read(port: &AsyncFd<OwnedFd>, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        let mut ready = port.readable().await?;
-        let attempt = ready.try_io(|port| Ok(rustix::io::read(port.get_ref(), &mut *buffer)?));
-        if let Ok(outcome) = attempt {
-            return outcome;
-        }
-    }
-}
-
-async fn write_all(port: &AsyncFd<OwnedFd>, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let mut ready = port.writable().await?;
-        let attempt = ready.try_io(|port| Ok(rustix::io::write(port.get_ref(), bytes)?));
-        if let Ok(written) = attempt {
-            bytes = bytes.get(written?..).unwrap_or(&[]);
-        }
-    }
-    Ok(())
 }
