@@ -1,0 +1,14 @@
+//! A phone among honest and dishonest clouds, cards and links.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod any_events;
+mod exchange;
+mod history;
+mod receipt_file;
+mod top_up;
+mod trust;
+mod world;
