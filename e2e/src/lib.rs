@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use gas_testbed::{Part, Run, Settings};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
@@ -50,8 +51,20 @@ impl Household {
     /// # Errors
     /// When a part does not start; the error shows its log.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(Settings {
+            days_lived: 0,
+            ..Settings::default()
+        })
+        .await
+    }
+
+    /// Starts everything, otherwise than usual.
+    ///
+    /// # Errors
+    /// As [`Household::start`].
+    pub async fn start_with(settings: Settings) -> anyhow::Result<Self> {
         let dir = TempDir::new()?;
-        let mut run = Run::setup(&dir.path().join("run"), Settings::default()).await?;
+        let mut run = Run::setup(&dir.path().join("run"), settings).await?;
         run.start_all().await?;
         Ok(Self { run, _dir: dir })
     }
@@ -63,9 +76,14 @@ impl Household {
     pub async fn meter(&self) -> anyhow::Result<MeterNow> {
         let shown = self.run.meter().await?;
         let number = |name: &str| {
-            shown[name].as_i64().with_context(|| format!("`{name}` is missing from {shown}"))
+            shown[name]
+                .as_i64()
+                .with_context(|| format!("`{name}` is missing from {shown}"))
         };
-        Ok(MeterNow { total: number("total")?, last_seq: number("last_seq")? })
+        Ok(MeterNow {
+            total: number("total")?,
+            last_seq: number("last_seq")?,
+        })
     }
 
     /// Starts a top-up that pays by itself.
@@ -78,6 +96,31 @@ impl Household {
         Phone::start(command)
     }
 
+    /// Pays a top-up, and leaves the token for another time.
+    ///
+    /// # Errors
+    /// When it ends otherwise.
+    pub async fn pay_only(&self, yuan: &str) -> anyhow::Result<()> {
+        let mut command = self.run.pilotlight();
+        command.args([
+            "phone",
+            "top-up",
+            "--amount",
+            yuan,
+            "--yes",
+            "--json",
+            "--pay-only",
+        ]);
+        let (code, outcome, said) = Phone::start(command)?.finish().await?;
+        ensure!(
+            code == Some(RESUMABLE),
+            "paying ended with {code:?}:\n{said}"
+        );
+        let vend: Value = serde_json::from_str(&outcome).context("no JSON")?;
+        ensure!(vend["state"] == "token_issued", "paid, and then: {vend}");
+        Ok(())
+    }
+
     /// Resumes until nothing is open any more, and gives the last vend as JSON.
     ///
     /// # Errors
@@ -88,12 +131,27 @@ impl Household {
             command.args(["phone", "resume", "--yes", "--json"]);
             let (code, outcome, said) = Phone::start(command)?.finish().await?;
             match code {
-                Some(0) => return serde_json::from_str(&outcome).context("no JSON"),
+                Some(0) => return self.last_vend().await,
                 Some(RESUMABLE) => {}
-                other => bail!("resume ended with {other:?}:\n{said}"),
+                other => bail!("resume ended with {other:?}:\n{outcome}\n{said}"),
             }
         }
         bail!("the vend is stuck: it was resumed {RESUMES_MAX} times")
+    }
+
+    /// The newest vend, as the phone remembers it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn last_vend(&self) -> anyhow::Result<Value> {
+        let mut command = self.run.pilotlight();
+        command.args(["phone", "vends", "--json"]);
+        let (_, vends, said) = Phone::start(command)?.finish().await?;
+        let vends: Vec<Value> = serde_json::from_str(&vends).with_context(|| said)?;
+        vends
+            .into_iter()
+            .next_back()
+            .context("the phone remembers no vend")
     }
 
     /// Takes a top-up to its end: waits for the program, and resumes where it says that it can be.
@@ -119,19 +177,30 @@ impl Household {
         before: MeterNow,
         fen: i64,
     ) -> anyhow::Result<()> {
-        ensure!(vend["state"] == "accepted", "the vend is not accepted: {vend}");
+        ensure!(
+            vend["state"] == "accepted",
+            "the vend is not accepted: {vend}"
+        );
         let after = self.meter().await?;
-        ensure!(after.total - before.total == fen, "credited {before:?} -> {after:?}, paid {fen}");
-        ensure!(after.last_seq == before.last_seq + 1, "not one sale: {before:?} -> {after:?}");
+        ensure!(
+            after.total - before.total == fen,
+            "credited {before:?} -> {after:?}, paid {fen}"
+        );
+        ensure!(
+            after.last_seq == before.last_seq + 1,
+            "not one sale: {before:?} -> {after:?}"
+        );
         Ok(())
     }
 
-    /// SIGKILL to a part, and starts it again.
+    /// SIGKILL to a part while the phone stands still, and starts it again while the phone goes on.
     ///
     /// # Errors
     /// When it does not come back.
-    pub async fn kill_and_restart(&mut self, part: Part) -> anyhow::Result<()> {
+    pub async fn kill_and_restart(&mut self, part: Part, phone: &Phone) -> anyhow::Result<()> {
+        phone.signal(Signal::STOP)?;
         self.run.kill9(part).await?;
+        phone.signal(Signal::CONT)?;
         self.run.start(part).await?;
         Ok(())
     }
@@ -139,10 +208,17 @@ impl Household {
 
 impl Phone {
     fn start(mut command: Command) -> anyhow::Result<Self> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().context("pilotlight")?;
         let progress = child.stderr.take().context("no stderr")?;
-        Ok(Self { child, progress: BufReader::new(progress).lines(), said: Vec::new() })
+        Ok(Self {
+            child,
+            progress: BufReader::new(progress).lines(),
+            said: Vec::new(),
+        })
     }
 
     /// Waits until a line of progress holds `words`; false where the program ended without it.
@@ -162,6 +238,15 @@ impl Phone {
         };
         let waited = tokio::time::timeout(VEND_MAX, found).await;
         waited.unwrap_or_else(|_| bail!("`{words}` was not said:\n{}", self.said.join("\n")))
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = self
+            .child
+            .id()
+            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        // A phone that has ended has nothing to stop.
+        pid.map_or(Ok(()), |pid| Ok(kill_process(pid, signal)?))
     }
 
     /// SIGKILL.

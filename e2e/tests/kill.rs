@@ -27,7 +27,7 @@ async fn killed_in_every_state(part: Part) -> anyhow::Result<()> {
         let (yuan, fen) = amount(number);
         let mut phone = home.top_up(&yuan)?;
         anyhow::ensure!(phone.says(state).await?, "the phone never said `{state}`");
-        home.kill_and_restart(part).await?;
+        home.kill_and_restart(part, &phone).await?;
         let vend = home.finish(phone).await?;
         home.expect_accepted(&vend, before, fen).await?;
     }

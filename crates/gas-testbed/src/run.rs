@@ -71,7 +71,8 @@ impl Run {
         self.site.url(part.name())
     }
 
-    /// Starts every part that does not run, in order, and waits until all are ready.
+    /// Starts every part that does not run, in order, and waits until all are ready. A new meter gets its
+    /// past ([`Run::live_until_now`]) before the card first reads it.
     ///
     /// # Errors
     /// When one does not become ready; the error shows the end of its log.
@@ -81,13 +82,19 @@ impl Run {
             .into_iter()
             .filter(|part| !self.running.contains_key(part))
             .partition(|part| part.needs_others());
-        for group in [others, needing] {
-            for part in &group {
-                self.spawn(*part).await?;
-            }
-            for part in group {
-                self.wait_ready(part).await?;
-            }
+        self.start_group(others).await?;
+        if self.running.contains_key(&Part::Meter) {
+            self.live_until_now().await?;
+        }
+        self.start_group(needing).await
+    }
+
+    async fn start_group(&mut self, group: Vec<Part>) -> anyhow::Result<()> {
+        for part in &group {
+            self.spawn(*part).await?;
+        }
+        for part in group {
+            self.wait_ready(part).await?;
         }
         Ok(())
     }

@@ -19,7 +19,6 @@ pub(crate) async fn start_all(run: &mut Run) -> anyhow::Result<()> {
     let titles = Part::ALL.map(Part::title).join(", ");
     progress(&format!("Starting {titles} ..."))?;
     run.start_all().await?;
-    run.live_until_now().await?;
     let seconds = started.elapsed().as_millis();
     progress(&format!(
         "All ready after {}.{} s. Keys, data and logs: {}",
