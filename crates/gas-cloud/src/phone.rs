@@ -175,6 +175,22 @@ mod tests {
         assert!(check(&other, &Method::PUT, "/v1/a?b=c", b"{}").is_err());
     }
 
+    /// The same vector stands in gas-phone's tests: what is signed there is believed here.
+    #[test]
+    fn what_a_phone_signs_is_believed() {
+        let signed = "key=8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c, \
+             time=1760000000000, \
+             signature=db8acce36284c88c0f3c74e98be88b79e8451103be0c8e5c591d0bf450053ef6\
+             9680dfa7c58c1e2f4f8041c8461cc25511992ba532cb762d1864ee6f445c0309";
+        let path = "/v1/meters/00110000123456/records?x=1";
+        let body = br#"{"records":[]}"#;
+        let key = SigningKey::from_bytes(&[1; 32]);
+        let signer = check(signed, &Method::PUT, path, body).unwrap();
+        assert_eq!(signer, PublicKeyHex(key.verifying_key().to_bytes()));
+        assert_eq!(phone_header(&key, &Method::PUT, path, body, NOW), signed);
+        assert!("Pilotlight-Phone".eq_ignore_ascii_case(PHONE_HEADER));
+    }
+
     #[test]
     fn the_clock_may_differ_by_five_minutes() {
         for (offset, holds) in [

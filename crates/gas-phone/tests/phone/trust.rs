@@ -73,6 +73,12 @@ fn show_quote(vend: &mut Vend, quote: gas_statement::Quote) {
     vend.quote = gas_api::Jws(quote.compact().to_owned());
 }
 
+fn show_with(vend: &mut Vend, change: impl FnOnce(&mut gas_statement::Quote)) {
+    let mut quote = a_quote();
+    change(&mut quote);
+    show_quote(vend, quote);
+}
+
 fn wrong_key(name: &'static str, wrong: &gas_statement::SigningKey) -> Distrust {
     let right = if name == "payment" { pay() } else { company() };
     let expected = right.verifying_key().key_id();
@@ -94,8 +100,7 @@ fn broken(jws: &gas_api::Jws) -> gas_api::Jws {
 }
 
 #[test]
-fn a_first_view_is_about_what_was_asked_for_and_computes() {
-    let arithmetic = |error| Distrust::Chain(ChainError::Quote(QuoteCheckError::Arithmetic(error)));
+fn a_first_view_is_genuine_and_about_what_was_asked_for() {
     refused(
         vec![
             lie(
@@ -128,24 +133,25 @@ fn a_first_view_is_about_what_was_asked_for_and_computes() {
                 |vend, _| vend.want = gas_api::Want::AmountFen(Money::from_fen(6_000)),
                 Distrust::Other("amount or volume"),
             ),
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn a_first_quote_is_for_what_was_asked_for() {
+    refused(
+        vec![
             lie(
                 "quote of another vend",
                 VendState::Quoted,
-                |vend, _| {
-                    let mut quote = a_quote();
-                    quote.vend_id = other_vend_id();
-                    show_quote(vend, quote);
-                },
+                |vend, _| show_with(vend, |quote| quote.vend_id = other_vend_id()),
                 Distrust::Other("quote"),
             ),
             lie(
                 "quote of another meter",
                 VendState::Quoted,
-                |vend, _| {
-                    let mut quote = a_quote();
-                    quote.meter = other_meter();
-                    show_quote(vend, quote);
-                },
+                |vend, _| show_with(vend, |quote| quote.meter = other_meter()),
                 Distrust::Other("quote"),
             ),
             lie(
@@ -172,13 +178,23 @@ fn a_first_view_is_about_what_was_asked_for_and_computes() {
                 |vend, _| vend.quote_hash.0[0] ^= 1,
                 Distrust::Other("quote"),
             ),
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn a_first_quote_rests_on_the_reading_and_computes() {
+    let arithmetic = |error| Distrust::Chain(ChainError::Quote(QuoteCheckError::Arithmetic(error)));
+    refused(
+        vec![
             lie(
                 "quote from another status",
                 VendState::Quoted,
                 |vend, _| {
-                    let mut quote = a_quote();
-                    quote.status_sha256 = Sha256Digest::of(b"another reading");
-                    show_quote(vend, quote);
+                    show_with(vend, |quote| {
+                        quote.status_sha256 = Sha256Digest::of(b"another reading")
+                    })
                 },
                 Distrust::Reading,
             ),
@@ -186,20 +202,16 @@ fn a_first_view_is_about_what_was_asked_for_and_computes() {
                 "quote that does not add up",
                 VendState::Quoted,
                 |vend, _| {
-                    let mut quote = a_quote();
-                    quote.explanation.payable_fen = Money::from_fen(5_001);
-                    show_quote(vend, quote);
+                    show_with(vend, |quote| {
+                        quote.explanation.payable_fen = Money::from_fen(5_001)
+                    })
                 },
                 arithmetic(CheckError::Sum),
             ),
             lie(
                 "quote that credits less",
                 VendState::Quoted,
-                |vend, _| {
-                    let mut quote = a_quote();
-                    quote.explanation.credit -= 1;
-                    show_quote(vend, quote);
-                },
+                |vend, _| show_with(vend, |quote| quote.explanation.credit -= 1),
                 arithmetic(CheckError::Differs("what will be credited")),
             ),
         ],
@@ -215,9 +227,9 @@ fn a_quote_never_changes_and_is_paid_as_quoted() {
                 "another quote for the same, as good as the first",
                 VendState::TenderRequested,
                 |vend, _| {
-                    let mut quote = a_quote();
-                    quote.valid_until_ms = UnixMillis::from_millis(1_900_000_000_000);
-                    show_quote(vend, quote);
+                    show_with(vend, |quote| {
+                        quote.valid_until_ms = UnixMillis::from_millis(1_900_000_000_000)
+                    })
                 },
                 Distrust::Other("quote"),
             ),
@@ -361,10 +373,13 @@ fn an_issue_is_the_companys_and_for_this_payment() {
     );
 }
 
+/// A token that is not the one of the issue, and how that is found out.
+type OtherToken = (&'static str, fn(&Papers) -> HexBytes, Distrust);
+
 #[test]
 fn a_token_is_the_one_of_the_issue() {
     let other = Distrust::Other("token");
-    let cases: [(&str, fn(&Papers) -> HexBytes, Distrust); 9] = [
+    let cases: Vec<OtherToken> = vec![
         (
             "of another sequence",
             |papers| papers.token_with(|token| token.seq = Seq::from_bits(0x0100_0009)),
@@ -413,29 +428,27 @@ fn a_token_is_the_one_of_the_issue() {
             Distrust::Token(ParseError::Type(0xC0)),
         ),
     ];
-    let papers = papers();
     for state in [
         VendState::TokenIssued,
         VendState::Delivered,
         VendState::Accepted,
     ] {
         for (name, token, found) in &cases {
-            let before = phone_at(&papers, &[VendState::Quoted]);
-            let mut phone = before.clone();
-            let mut vend = papers.vend(state, 9);
-            vend.token = Some(token(&papers));
-            let told = phone.apply(Event::Vend(vend), &trust());
-            let found = Err(EventError::Distrust(found.clone()));
-            assert_eq!((told, phone), (found, before), "{name}, {state:?}");
+            refused_token(state, Some(token(&papers())), found, name);
         }
-        let before = phone_at(&papers, &[VendState::Quoted]);
-        let mut phone = before.clone();
-        let mut vend = papers.vend(state, 9);
-        vend.token = None;
-        let told = phone.apply(Event::Vend(vend), &trust());
-        let found = Distrust::Unproven(state, "token");
-        assert_eq!((told, phone), (Err(found.into()), before), "{state:?}");
+        let unproven = Distrust::Unproven(state, "token");
+        refused_token(state, None, &unproven, "none");
     }
+}
+
+fn refused_token(state: VendState, token: Option<HexBytes>, found: &Distrust, name: &str) {
+    let before = phone_at(&papers(), &[VendState::Quoted]);
+    let mut phone = before.clone();
+    let mut vend = papers().vend(state, 9);
+    vend.token = token;
+    let told = phone.apply(Event::Vend(vend), &trust());
+    let found = Err(EventError::Distrust(found.clone()));
+    assert_eq!((told, phone), (found, before), "{name}, {state:?}");
 }
 
 fn a_setting() -> HexBytes {
