@@ -145,13 +145,17 @@ fn a_first_quote_is_for_what_was_asked_for() {
             lie(
                 "quote of another vend",
                 VendState::Quoted,
-                |vend, _| show_with(vend, |quote| quote.vend_id = other_vend_id()),
+                |vend, _| {
+                    show_with(vend, |quote| quote.vend_id = other_vend_id());
+                },
                 Distrust::Other("quote"),
             ),
             lie(
                 "quote of another meter",
                 VendState::Quoted,
-                |vend, _| show_with(vend, |quote| quote.meter = other_meter()),
+                |vend, _| {
+                    show_with(vend, |quote| quote.meter = other_meter());
+                },
                 Distrust::Other("quote"),
             ),
             lie(
@@ -193,8 +197,8 @@ fn a_first_quote_rests_on_the_reading_and_computes() {
                 VendState::Quoted,
                 |vend, _| {
                     show_with(vend, |quote| {
-                        quote.status_sha256 = Sha256Digest::of(b"another reading")
-                    })
+                        quote.status_sha256 = Sha256Digest::of(b"another reading");
+                    });
                 },
                 Distrust::Reading,
             ),
@@ -203,15 +207,17 @@ fn a_first_quote_rests_on_the_reading_and_computes() {
                 VendState::Quoted,
                 |vend, _| {
                     show_with(vend, |quote| {
-                        quote.explanation.payable_fen = Money::from_fen(5_001)
-                    })
+                        quote.explanation.payable_fen = Money::from_fen(5_001);
+                    });
                 },
                 arithmetic(CheckError::Sum),
             ),
             lie(
                 "quote that credits less",
                 VendState::Quoted,
-                |vend, _| show_with(vend, |quote| quote.explanation.credit -= 1),
+                |vend, _| {
+                    show_with(vend, |quote| quote.explanation.credit -= 1);
+                },
                 arithmetic(CheckError::Differs("what will be credited")),
             ),
         ],
@@ -228,8 +234,8 @@ fn a_quote_never_changes_and_is_paid_as_quoted() {
                 VendState::TenderRequested,
                 |vend, _| {
                     show_with(vend, |quote| {
-                        quote.valid_until_ms = UnixMillis::from_millis(1_900_000_000_000)
-                    })
+                        quote.valid_until_ms = UnixMillis::from_millis(1_900_000_000_000);
+                    });
                 },
                 Distrust::Other("quote"),
             ),
