@@ -398,7 +398,7 @@ pub(crate) fn verify(args: &VerifyArgs, dir: &Path) -> anyhow::Result<ExitCode> 
         "  Paid        {} CNY at {}, {}, order {}",
         payment.amount_fen,
         screen::time(payment.paid_at_ms),
-        payment.provider,
+        screen::provider(&payment.provider),
         payment.order_no
     ));
     let issue = proven.issue.statement();

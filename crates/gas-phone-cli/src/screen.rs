@@ -100,12 +100,20 @@ pub(crate) fn quote(quote: &Quote) -> String {
     text
 }
 
+/// What a provider is called by people.
+pub(crate) fn provider(name: &str) -> &str {
+    match name {
+        "wechat" => "WeChat Pay",
+        other => other,
+    }
+}
+
 /// The payment request, as a QR code and a link.
 pub(crate) fn payment_request(request: &PaymentRequest) -> String {
     let mut text = format!(
         "\nPay {} CNY with {} until {}:\n",
         request.amount_fen,
-        request.provider,
+        provider(&request.provider),
         time(request.expires_at_ms)
     );
     if let Ok(code) = QrCode::new(request.code_url.as_bytes()) {

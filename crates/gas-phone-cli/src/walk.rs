@@ -341,7 +341,7 @@ pub(crate) fn show_accepted(
     show(&format!(
         "  Paid        {} CNY, {} order {}",
         quote.payable(),
-        proven.payment.statement().provider,
+        screen::provider(&proven.payment.statement().provider),
         proven.payment.statement().order_no
     ));
     show(&screen::settlement(

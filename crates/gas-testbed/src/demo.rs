@@ -99,6 +99,7 @@ impl Demo {
                 "before": before, "top_up": vend, "after": after,
             }))?)?;
         } else {
+            show_history(run).await?;
             show(&format!("\nThe meter before: {}", meter_line(&before)?))?;
             show(&format!("The meter after:  {}", meter_line(&after)?))?;
             how_to_go_on(run, output.status.success())?;
@@ -119,6 +120,16 @@ fn meter_line(meter: &Value) -> anyhow::Result<String> {
     ))
 }
 
+/// The household's gas by day, as the cloud shows it to this phone.
+async fn show_history(run: &Run) -> anyhow::Result<()> {
+    show("")?;
+    let mut command = run.pilotlight();
+    command.args(["phone", "history"]);
+    // A phone that could not be enrolled says so itself.
+    command.status().await.context("cannot run pilotlight")?;
+    Ok(())
+}
+
 fn how_to_go_on(run: &Run, done: bool) -> anyhow::Result<()> {
     if !done {
         show(&format!(
@@ -127,11 +138,25 @@ fn how_to_go_on(run: &Run, done: bool) -> anyhow::Result<()> {
         ))?;
         return Ok(());
     }
+    let pilotlight = run.pilotlight_program();
     show("\nHow to go on:")?;
     show(
-        "  ./x up                          all parts, kept running (a household of its own, in run/)",
+        "  ./x up        keeps everything running: a household of its own, in run/. Then, in another terminal:",
     )?;
-    show("  then, in another terminal:      target/debug/pilotlight --help")?;
+    for words in [
+        "phone top-up --amount 50.00",
+        "phone status",
+        "meter show",
+        "--help",
+    ] {
+        show(&format!("  {pilotlight} {words}"))?;
+    }
+    let receipts = run.dir().join("phone/receipts");
+    show(&format!(
+        "  {pilotlight} --run-dir {} verify {}/*.json",
+        run.dir().display(),
+        receipts.display()
+    ))?;
     show(&format!(
         "Keys, data and logs of this demo: {}",
         run.dir().display()

@@ -2,7 +2,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use gas_testbed::{Part, Run, Settings};
+use gas_testbed::{Part, Ready, Run, Settings};
+use tokio::process::Command;
 
 use crate::screen::progress;
 
@@ -23,21 +24,23 @@ impl Judge {
             Self::Payment => &[Part::Provider],
             Self::Link => &[Part::Radio, Part::Meter, Part::Card],
         };
-        let mut run = Run::setup_some(&dir.path().join("run"), Settings::default(), parts).await?;
+        let settings = Settings {
+            // The judge knows what every amount must be: nothing is burnt meanwhile.
+            speed: 0,
+            ..Settings::default()
+        };
+        let mut run = Run::setup_some(&dir.path().join("run"), settings, parts).await?;
+        let mut facts = Ready::new();
         for part in parts {
             progress(&format!("Starting {} ...", part.title()))?;
-            run.start(*part).await?;
+            facts.extend(run.start(*part).await?);
+            if *part == Part::Meter {
+                run.live_until_now().await?;
+            }
         }
         let mut command = match self {
-            Self::Payment => {
-                let mut command = run.python("testbed/judges/wechat/judge.py")?;
-                command.args(["--sandbox", &run.url(Part::Provider)?]);
-                command
-                    .arg("--merchant")
-                    .arg(run.part_dir(Part::Provider).join("merchant.json"));
-                command
-            }
-            Self::Link => run.python("testbed/judges/link/judge.py")?,
+            Self::Payment => payment(&run)?,
+            Self::Link => link(&run, &facts)?,
         };
         let status = command.status().await.context("cannot run the judge")?;
         if !status.success() {
@@ -52,4 +55,30 @@ impl Judge {
             ExitCode::FAILURE
         })
     }
+}
+
+fn payment(run: &Run) -> anyhow::Result<Command> {
+    let mut command = run.python("testbed/judges/wechat/judge.py")?;
+    command.args(["--sandbox", &run.url(Part::Provider)?]);
+    command
+        .arg("--merchant")
+        .arg(run.part_dir(Part::Provider).join("merchant.json"));
+    Ok(command)
+}
+
+fn link(run: &Run, facts: &Ready) -> anyhow::Result<Command> {
+    let mut command = run.python("testbed/judges/link/judge.py")?;
+    for (option, name) in [("--hci", "hci"), ("--faults", "faults")] {
+        let port = facts.get(name).context("the radio told no port")?;
+        command.args([option, port]);
+    }
+    let meter = run.part_dir(Part::Meter);
+    for (option, file) in [
+        ("--provision", "provision.json"),
+        ("--meter-control", "control"),
+        ("--meter-pid", "pid"),
+    ] {
+        command.arg(option).arg(meter.join(file));
+    }
+    Ok(command)
 }

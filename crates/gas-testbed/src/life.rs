@@ -15,9 +15,14 @@ use crate::run::Run;
 /// How often to look at the meter's clock while its time runs fast.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// How fast the meter's time runs when so many seconds are left: at most half of them pass in one of the
-/// meter's turns of 200 ms, so its clock never runs ahead of ours.
-const FAST: [(u32, u32); 3] = [(100_000, 200_000), (10_000, 20_000), (1_000, 2_000)];
+/// The meter's clock counts as right when it is at most so many seconds behind.
+const BEHIND_MAX: u32 = 1_000;
+
+/// How fast the meter's time runs while it is so many seconds behind: two of the meter's turns of 200 ms
+/// pass less than that, so its clock never runs ahead of ours.
+const fn catch_up_speed(behind: u32) -> u32 {
+    behind.saturating_mul(2)
+}
 
 impl Run {
     /// One command at the meter itself (`docs/protocols/meter-control.md`), like `{"op":"press"}`, and its
@@ -66,12 +71,15 @@ impl Run {
         if self.site.settings().days_lived == 0 {
             return Ok(());
         }
-        for (until, speed) in FAST {
-            self.at_meter(&json!({"op": "speed", "factor": speed}))
-                .await?;
-            while self.seconds_behind().await? > until {
-                sleep(LOOK_EVERY).await;
+        loop {
+            let behind = self.seconds_behind().await?;
+            if behind <= BEHIND_MAX {
+                break;
             }
+            let factor = catch_up_speed(behind);
+            self.at_meter(&json!({"op": "speed", "factor": factor}))
+                .await?;
+            sleep(LOOK_EVERY).await;
         }
         let speed = self.site.settings().speed;
         self.at_meter(&json!({"op": "speed", "factor": speed}))
@@ -143,9 +151,9 @@ mod tests {
 
     #[test]
     fn the_clock_never_runs_ahead() {
-        for (until, speed) in FAST {
+        for behind in [1_001, 100_000, 10_000_000] {
             // One turn of 200 ms passes a fifth of the speed; the next look may come a turn late.
-            assert!(speed / 5 * 2 <= until, "{until} {speed}");
+            assert!(catch_up_speed(behind) / 5 * 2 <= behind);
         }
     }
 }

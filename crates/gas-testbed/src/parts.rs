@@ -129,7 +129,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             speed: 1,
-            days_lived: 3,
+            days_lived: 7,
             notification_speedup: 30,
             phone_value_max: 244,
         }

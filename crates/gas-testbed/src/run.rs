@@ -232,6 +232,17 @@ impl Run {
         self.site.python(script)
     }
 
+    /// The phone program, as a person types it.
+    #[must_use]
+    pub fn pilotlight_program(&self) -> String {
+        let command = self.pilotlight();
+        command
+            .as_std()
+            .get_program()
+            .to_string_lossy()
+            .into_owned()
+    }
+
     /// How a person types the same, up to what it shall do.
     #[must_use]
     pub fn pilotlight_words(&self) -> String {
