@@ -1,4 +1,4 @@
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use core::fmt;
 use core::str::FromStr;
 
@@ -10,7 +10,7 @@ const BASE32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// The id of one vend (one purchase end to end): a UUID of version 7, made on the phone.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
-#[serde(try_from = "Uuid", into = "Uuid")]
+#[serde(try_from = "String", into = "String")]
 pub struct VendId(Uuid);
 
 /// Why something is not a vend id.
@@ -101,8 +101,8 @@ impl FromStr for VendId {
     type Err = VendIdError;
 
     fn from_str(text: &str) -> Result<Self, VendIdError> {
-        // 36 characters: the hyphenated form only, so that one id has one spelling.
-        if text.len() != 36 {
+        // The hyphenated form in lower case only, so that one id has one spelling.
+        if text.len() != 36 || text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Err(VendIdError::Format);
         }
         Uuid::try_parse(text)
@@ -111,24 +111,22 @@ impl FromStr for VendId {
     }
 }
 
-impl TryFrom<Uuid> for VendId {
+impl TryFrom<String> for VendId {
     type Error = VendIdError;
 
-    fn try_from(uuid: Uuid) -> Result<Self, VendIdError> {
-        Self::from_uuid(uuid)
+    fn try_from(text: String) -> Result<Self, VendIdError> {
+        text.parse()
     }
 }
 
-impl From<VendId> for Uuid {
+impl From<VendId> for String {
     fn from(id: VendId) -> Self {
-        id.0
+        id.to_string()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString as _;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -141,10 +139,19 @@ mod tests {
             id.reference(),
             [0x8f, 0x3a, 0x5b, 0x6c, 0x7d, 0x8e, 0x9f, 0x01]
         );
-        assert_eq!(
-            "019aa0b26d5c7c3e8f3a5b6c7d8e9f01".parse::<VendId>(),
-            Err(VendIdError::Format)
-        );
+        for other in [
+            "019aa0b26d5c7c3e8f3a5b6c7d8e9f01",
+            "019AA0B2-6D5C-7C3E-8F3A-5B6C7D8E9F01",
+            "{019aa0b2-6d5c-7c3e-8f3a-5b6c7d8e9f01}",
+            "urn:uuid:019aa0b2-6d5c-7c3e-8f3a-5b6c7d8e9f01",
+        ] {
+            assert_eq!(other.parse::<VendId>(), Err(VendIdError::Format), "{other}");
+            let json = alloc::format!("\"{other}\"");
+            assert!(serde_json::from_str::<VendId>(&json).is_err(), "{other}");
+        }
+        let json = alloc::format!("\"{id}\"");
+        assert_eq!(serde_json::to_string(&id).unwrap(), json);
+        assert_eq!(serde_json::from_str::<VendId>(&json).unwrap(), id);
         assert_eq!(
             "019aa0b2-6d5c-4c3e-8f3a-5b6c7d8e9f01".parse::<VendId>(),
             Err(VendIdError::Version)
