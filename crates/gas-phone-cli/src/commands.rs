@@ -1,23 +1,23 @@
-//! `pilotlight phone ...` and `pilotlight verify`.
+//! `pilotlight phone ...`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use gas_api::cloud::VendState;
-use gas_api::{Problem, PublicKeyHex, Want};
-use gas_phone::{ReceiptFile, TopUp};
+use gas_api::{Problem, Want};
+use gas_phone::TopUp;
 use gas_units::{MeterNumber, Money, Volume};
 use serde_json::{Value, json};
 
 use crate::card::{Bluetooth, Card, CardError, looking};
 use crate::cloud::Cloud;
-use crate::phone::{Config, Phone, now, trust, vend_id};
+use crate::phone::{Phone, now, vend_id};
 use crate::screen::{self, progress, show};
 use crate::user::User;
 use crate::walk::{Outcome, Walk, show_accepted};
-use crate::{files, history, readings};
+use crate::{history, readings};
 
 /// How long an expired vend is still looked at for late money, days.
 const LATE_MONEY_DAYS: i64 = 30;
@@ -81,21 +81,6 @@ pub(crate) struct MeterArgs {
     /// Which meter, where this phone knows several
     #[arg(long)]
     meter: Option<MeterNumber>,
-    /// Print JSON on stdout, for scripts
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args)]
-pub(crate) struct VerifyArgs {
-    /// A receipt file, as `phone top-up` wrote it
-    file: PathBuf,
-    /// The gas company's public key [default: the one this phone trusts]
-    #[arg(long, requires = "pay_key")]
-    company_key: Option<PublicKeyHex>,
-    /// The payment server's public key [default: the one this phone trusts]
-    #[arg(long, requires = "company_key")]
-    pay_key: Option<PublicKeyHex>,
     /// Print JSON on stdout, for scripts
     #[arg(long)]
     json: bool,
@@ -350,67 +335,4 @@ fn told(vend: &TopUp, receipt: Option<&Path>, problem: Option<&Problem>) -> anyh
         "receipt_file": receipt,
         "problem": problem.map(serde_json::to_value).transpose()?,
     }))
-}
-
-/// `pilotlight verify FILE`: offline.
-pub(crate) fn verify(args: &VerifyArgs, dir: &Path) -> anyhow::Result<ExitCode> {
-    let trust = match (args.company_key, args.pay_key) {
-        (Some(company), Some(pay)) => trust(company, pay)?,
-        _ => {
-            let config: Option<Config> = files::read_json(&dir.join("config.json"))?;
-            let config = config.context(
-                "no phone here says whose keys to trust; say --company-key and --pay-key",
-            )?;
-            trust(config.company_public_key, config.pay_public_key)?
-        }
-    };
-    let file = args.file.display();
-    ensure!(args.file.exists(), "there is no file {file}");
-    let receipt: Option<ReceiptFile> = files::read_json(&args.file)
-        .with_context(|| format!("{file} is not a receipt file; nothing is proven"))?;
-    let receipt = receipt.context("the file has gone")?;
-    let proven = match receipt.prove(&trust) {
-        Ok(proven) => proven,
-        Err(error) => {
-            if args.json {
-                show(&json!({"holds": false, "why": error.to_string()}).to_string());
-            } else {
-                show(&format!("DOES NOT HOLD: {error}."));
-            }
-            return Ok(ExitCode::FAILURE);
-        }
-    };
-    let (quote, payment) = (proven.quote.statement(), proven.payment.statement());
-    if args.json {
-        show(&serde_json::to_string_pretty(&json!({
-            "holds": true, "vend_id": receipt.vend_id, "meter": receipt.meter,
-            "quote": quote, "payment": payment,
-            "issue": proven.issue.statement(), "settlement": proven.settlement.statement(),
-        }))?);
-        return Ok(ExitCode::SUCCESS);
-    }
-    show(&format!(
-        "Holds: vend {} of meter {}",
-        receipt.vend_id, receipt.meter
-    ));
-    show(&screen::quote(quote));
-    show(&format!(
-        "  Paid        {} CNY at {}, {}, order {}",
-        payment.amount_fen,
-        screen::time(payment.paid_at_ms),
-        screen::provider(&payment.provider),
-        payment.order_no
-    ));
-    let issue = proven.issue.statement();
-    show(&format!(
-        "  Issued      {} at {}, number {} of this meter",
-        screen::amount(issue.unit, issue.credit.into()),
-        screen::time(issue.issued_at_ms),
-        issue.seq & 0x00FF_FFFF,
-    ));
-    show(&screen::settlement(
-        quote.unit(),
-        proven.settlement.statement(),
-    ));
-    Ok(ExitCode::SUCCESS)
 }

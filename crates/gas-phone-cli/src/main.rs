@@ -10,6 +10,7 @@ mod phone;
 mod readings;
 mod screen;
 mod user;
+mod verify;
 mod walk;
 
 use std::path::PathBuf;
@@ -18,8 +19,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use commands::{PhoneCommand, VerifyArgs};
+use commands::PhoneCommand;
 use meter::MeterCommand;
+use verify::VerifyArgs;
 
 /// Exit code: it could not be begun; nothing was done.
 const NOT_BEGUN: u8 = 2;
@@ -51,7 +53,7 @@ enum Command {
         #[arg(long, global = true)]
         json: bool,
     },
-    /// Check a receipt file offline: who promised, paid, issued and credited what
+    /// Check receipt files offline: who promised, paid, issued and credited what
     Verify(VerifyArgs),
 }
 
@@ -83,6 +85,6 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Phone(command) => commands::run(command, &phone).await,
         Command::Meter { command, json } => meter::run(command, &cli.run_dir, json).await,
-        Command::Verify(args) => commands::verify(&args, &phone),
+        Command::Verify(args) => verify::run(&args, &phone),
     }
 }

@@ -256,6 +256,8 @@ impl Walk<'_> {
                 vend = self.cloud.follow(top_up.vend_id(), version) => {
                     let vend = vend?;
                     if vend.version > version {
+                        // Behind the question that nobody has to answer any more.
+                        self.user.sees("");
                         return Ok(Event::Vend(vend));
                     }
                 }
