@@ -58,7 +58,11 @@ const WALLS: &[Wall] = &[
 ];
 
 /// Crates at the top, and the only ones that may depend on them, for any purpose.
-const TOPS: &[(&str, &[&str])] = &[("gas-sim", &["e2e"]), ("gas-testbed", &["e2e"])];
+const TOPS: &[(&str, &[&str])] = &[
+    ("gas-fuzz", &[]),
+    ("gas-sim", &["e2e"]),
+    ("gas-testbed", &["e2e"]),
+];
 
 /// What `cargo metadata` says of the workspace and of everything it depends on.
 #[derive(Deserialize)]
