@@ -57,10 +57,10 @@ pub enum HistoryError {
 }
 
 impl Wanted {
-    /// What is lacking of this kind, where anything is.
+    /// What is lacking of this kind, where anything is. Numbers begin with 1.
     fn new(kind: RecordKind, (oldest, newest): (u32, u32), have: u32) -> Option<Self> {
         let first = oldest.max(have.checked_add(1)?);
-        (newest != 0 && first <= newest).then_some(Self {
+        (first <= newest).then_some(Self {
             kind,
             first,
             newest,
@@ -158,10 +158,9 @@ impl History {
     /// what is in the cloud has no holes.
     #[must_use]
     pub fn to_upload(&self, at_most: usize) -> Vec<HexBytes> {
-        let first = self.uploaded.saturating_add(1);
-        let range = self.records.range(first..=self.fetched.max(first));
-        range
-            .filter(|(number, _)| **number <= self.fetched)
+        let lacking = self.records.range(self.uploaded.saturating_add(1)..);
+        lacking
+            .take_while(|(number, _)| **number <= self.fetched)
             .take(at_most)
             .map(|(_, record)| record.clone())
             .collect()

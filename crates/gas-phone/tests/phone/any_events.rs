@@ -276,7 +276,7 @@ fn finish(mut top_up: TopUp, life: &[Vend]) -> TopUp {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn any_events_lose_nothing_and_the_vend_can_always_be_finished(

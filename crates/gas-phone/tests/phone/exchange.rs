@@ -148,6 +148,27 @@ fn what_is_asked_before_the_hello_is_answered_waits_for_it() {
 }
 
 #[test]
+fn what_is_asked_just_as_the_session_opens_is_sent_once() {
+    let answer = response(ID, OperationCode::Card, 31);
+    let mut air = Air::new(244, vec![answer.clone()]);
+    let Some(Output::Transmit(hello)) = air.phone.poll(0) else {
+        panic!("no hello");
+    };
+    air.card.handle_value(&hello, 0);
+    air.phone.handle_sent(0);
+    while let Some(output) = air.card.poll(0) {
+        if let gas_link::Output::Transmit(value) = output {
+            air.phone.handle_value(&value, 0);
+            air.card.handle_sent(0);
+        }
+    }
+    // Before the phone has polled what the card said.
+    air.phone.ask(request(ID), 0);
+    assert_eq!(air.settle(0), [Output::Answer(answer)]);
+    assert_eq!(air.asked, [request(ID)]);
+}
+
+#[test]
 fn whatever_segment_is_lost_the_same_request_is_asked_again_or_the_link_given_up() {
     for value_max in [20, 244] {
         let answer = response(ID, OperationCode::Deliver, 300);

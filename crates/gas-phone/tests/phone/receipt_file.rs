@@ -93,6 +93,11 @@ fn each_name_and_statement_swapped_is_refused() {
             ReceiptFileError::Other("meter"),
         ),
         (
+            "meter, without its receipt",
+            |file| (file.meter, file.receipt) = (other_meter(), None),
+            ReceiptFileError::Other("meter"),
+        ),
+        (
             "quote",
             |file| {
                 let mut quote = papers().quote.statement().clone();
