@@ -25,7 +25,7 @@ const LATE_MONEY_DAYS: i64 = 30;
 /// Exit code: over, nothing was paid.
 const UNPAID: u8 = 1;
 /// Exit code: not over, nothing is lost; `pilotlight phone resume` goes on.
-const UNFINISHED: u8 = 3;
+pub(crate) const UNFINISHED: u8 = 3;
 
 #[derive(Subcommand)]
 pub(crate) enum PhoneCommand {

@@ -71,7 +71,16 @@ fn main() -> ExitCode {
             return ExitCode::from(NOT_BEGUN);
         }
     };
-    let outcome = runtime.block_on(run(cli));
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = run(cli) => outcome,
+            pressed = tokio::signal::ctrl_c() => {
+                pressed?;
+                screen::progress("\nStopped. Nothing is lost; go on with: pilotlight phone resume");
+                Ok(ExitCode::from(commands::UNFINISHED))
+            }
+        }
+    });
     // Not waited for: a thread that reads the terminal ends only with the next line.
     runtime.shutdown_background();
     outcome.unwrap_or_else(|error| {
