@@ -327,6 +327,11 @@ fn the_user_confirms_once_and_only_a_payment_request() {
     phone.leads(Event::Vend(requested), &follow(2));
     phone.refuses(Event::Confirmed(NOW), &EventError::Unexpected);
     phone.shown(VendState::TenderRequested, 3);
+    let mut too_late = Phone::paying();
+    let mut expired = too_late.papers.vend(VendState::Expired, 3);
+    expired.payment_request = Some(payment_request());
+    too_late.leads(Event::Vend(expired), &Step::End(Ending::Expired));
+    too_late.refuses(Event::Confirmed(NOW), &EventError::Unexpected);
     phone.leads(Event::Confirmed(NOW), &Step::Confirm(consent()));
     let later = Event::Confirmed(NOW.plus_millis(1));
     phone.refuses(later, &EventError::Unexpected);
@@ -699,6 +704,13 @@ fn a_receipt_that_is_not_believed_means_another_delivery() {
 
 #[test]
 fn another_phones_disbelieved_receipt_does_not_cost_ours() {
+    // Nor the delivery under way, where there is no receipt at all to disbelieve.
+    let mut phone = Phone::delivering();
+    let mut vend = phone.papers.vend(VendState::Delivered, 7);
+    vend.receipt = None;
+    vend.obstacle = Some(obstacle(codes::MESSAGE_FORGED));
+    phone.leads(Event::Vend(vend), &deliver(ID, 0));
+
     let mut phone = Phone::delivered();
     let mut vend = phone.papers.vend(VendState::Delivered, 7);
     vend.receipt = Some(receipt_again());
