@@ -279,6 +279,7 @@ class Session:
 
     @property
     def window(self):
+        """The smaller of both: right for either side."""
         return min(self.own_window, self.card_window)
 
     # -- what the card sends
@@ -342,7 +343,7 @@ class Session:
                 raise Violation(f"{len(whole)} bytes, {self.message_length} were announced")
         elif len(self.half) >= self.message_length:
             raise Violation("the last segment does not say so")
-        if self.acknowledges and (last or unacknowledged >= max(self.own_window // 2, 1)):
+        if self.acknowledges and (last or unacknowledged >= max(self.window // 2, 1)):
             await self.acknowledge()
         return whole
 
@@ -353,7 +354,11 @@ class Session:
     # -- what the phone sends
 
     async def send(self, message):
-        for segment in segments(message, self.value_max, self.sent):
+        ack = None
+        if self.told < self.received:  # rides on the first segment
+            self.told = self.received
+            ack = (self.received - 1) & 0xFF
+        for segment in segments(message, self.value_max, self.sent, ack):
             await self.send_segment(segment)
 
     async def send_segment(self, segment):

@@ -16,19 +16,31 @@ import os
 import pathlib
 import sys
 
+import cut_checks
+import delivery_checks
+import frame_checks
 import recharge
 import session_checks
 from scene import Scene, Score
 
-CHECKS_MIN = 10
+CHECKS_MIN = 300
+GROUPS = (
+    *session_checks.GROUPS,
+    *delivery_checks.GROUPS,
+    *cut_checks.GROUPS,
+    *frame_checks.GROUPS,
+    *delivery_checks.LAST_GROUPS,
+)
 VECTORS = pathlib.Path(__file__).resolve().parents[3] / "vectors/token.json"
 
 
 async def judge(arguments, score):
-    recharge.self_test(json.loads(VECTORS.read_text(encoding="utf-8")), score.check)
+    vectors = json.loads(VECTORS.read_text(encoding="utf-8"))
+    recharge.self_test(vectors, score.check)
     scene = Scene(score, arguments, json.loads(pathlib.Path(arguments.provision).read_text(encoding="utf-8")))
+    scene.prices = bytes.fromhex(vectors["setting"][0]["hex"])[13:-16]
     await scene.open()
-    for name, checks in session_checks.GROUPS:
+    for name, checks in GROUPS:
         await scene.group(name, checks)
     await scene.phone.switch_off()
 

@@ -61,9 +61,20 @@ class Scene:
 
     # -- what surrounds the card
 
+    async def at_meter(self, **request):
+        return await line_of_json(*await asyncio.open_unix_connection(self.arguments.meter_control), request)
+
     async def display(self):
         """What the meter's display shows."""
-        return await line_of_json(*await asyncio.open_unix_connection(self.arguments.meter_control), {"op": "show"})
+        return await self.at_meter(op="show")
+
+    async def burn(self, centi_m3):
+        """Draws gas, which changes balance and register by what the display then shows."""
+        await self.at_meter(op="press")  # a valve that closed opens by the button once there is credit
+        shown = await self.at_meter(op="burn", centi_m3=centi_m3)
+        if shown["burnt_centi_m3"] != centi_m3:
+            raise RuntimeError(f"only {shown['burnt_centi_m3']} of {centi_m3} burnt: {shown}")
+        self.balance, self.volume = shown["balance"], shown["register_centi_m3"]
 
     async def air(self, **request):
         return await line_of_json(*await asyncio.open_connection("127.0.0.1", self.arguments.faults), request)

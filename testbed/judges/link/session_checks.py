@@ -24,7 +24,7 @@ from central import (
     frame,
     segments,
 )
-from scene import MALFORMED, OK, PAIRING_REQUIRED
+from scene import MALFORMED, OK, PAIRING_REQUIRED, WRONG_METER
 
 Properties = Characteristic.Properties
 ADV_IND, SCAN_RSP = 0, 4
@@ -146,7 +146,7 @@ async def pairing(scene):
         scene.balance, scene.volume = state.balance, state.volume
         await scene.check_status("a second nonce", session)
         answer = await session.ask(STATUS, scene.other_meter().ask(nonce))
-        scene.check("STATUS of another meter is none of ours", answer[0] != OK, answer)
+        scene.check_answer("STATUS of another meter", answer, WRONG_METER, scene.meter.number)
     before = scene.phone.pairings
     async with scene.link() as link:
         await link.connection.encrypt()
@@ -264,6 +264,15 @@ async def acknowledgements(scene):
         await session.settle()
         scene.check("the end of a message is acknowledged", session.acknowledged == len(parts), session.acknowledged)
         scene.check("and the message is answered", status != OK, status)
+        await session.link.write(bytes([ACK, (session.received - 1) & 0xFF]))
+        status, _ = await session.ask(CARD)
+        scene.check("an acknowledgement said twice is one", status == OK, status)
+        session.acknowledges = False
+        status, _ = await session.ask(CARD, request_id=b"carries.")
+        session.acknowledges = True
+        riding = segments(frame(CARD, bytes(8)), 20, session.sent, session.received - 1)[0][0]
+        again, _ = await session.ask(CARD)
+        scene.check("an acknowledgement may ride on a request", (riding & ACK, status, again) == (ACK, OK, OK), again)
 
 
 GROUPS = (
