@@ -304,7 +304,6 @@ impl TopUp {
             Event::DeliveryNamed(id) => {
                 belongs(self.is_at_card() && self.delivery.is_none())?;
                 self.delivery = Some(RequestIdHex(id));
-                self.card_has_token = false;
                 Ok(())
             }
             Event::Card(response) => self.card_answered(&response),
@@ -482,7 +481,6 @@ impl TopUp {
         }
         // Whatever its result: the company can tell what it means, and must have it.
         self.receipt = Some(HexBytes(body.to_vec()));
-        self.receipt_uploaded = false;
         Ok(())
     }
 
