@@ -76,10 +76,7 @@ pub fn phone_header(
     let time = now.millis();
     let signature = key.sign(signed_text(method, path, time, body).as_bytes());
     let public = PublicKeyHex(key.verifying_key().to_bytes());
-    format!(
-        "key={public}, time={time}, signature={}",
-        hex::encode(signature.to_bytes())
-    )
+    header_value(public, time, &signature)
 }
 
 fn verify(
@@ -119,13 +116,18 @@ fn verify(
 fn parse(value: &str) -> Option<(PublicKeyHex, i64, Signature)> {
     let mut parts = value.split(", ");
     let key = parts.next()?.strip_prefix("key=")?.parse().ok()?;
-    let time = parts.next()?.strip_prefix("time=")?;
+    let time = parts.next()?.strip_prefix("time=")?.parse().ok()?;
     let signature = parts.next()?.strip_prefix("signature=")?;
     let mut bytes = [0; 64];
     hex::decode_to_slice(signature, &mut bytes).ok()?;
-    let digits = !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit());
-    let whole = parts.next().is_none() && digits;
-    whole.then_some((key, time.parse().ok()?, Signature::from_bytes(&bytes)))
+    let signature = Signature::from_bytes(&bytes);
+    // One request, one spelling: no upper case, no leading zeros, nothing behind.
+    (header_value(key, time, &signature) == value).then_some((key, time, signature))
+}
+
+fn header_value(key: PublicKeyHex, time: i64, signature: &Signature) -> String {
+    let signature = hex::encode(signature.to_bytes());
+    format!("key={key}, time={time}, signature={signature}")
 }
 
 fn refused(why: &str) -> Problem {
@@ -223,7 +225,9 @@ mod tests {
             format!("{value}0"),
             value.replace(", ", ","),
             value.replace("time=", "time=+"),
+            value.replace("time=", "time=0"),
             value.replace("key=", "Key="),
+            [&value[..100], &value[100..].to_uppercase()].concat(),
         ] {
             assert!(check(&broken, &Method::GET, "/", b"").is_err(), "{broken}");
         }
