@@ -1,13 +1,13 @@
 //! What the phone reads at the meter besides vends: status, presence, stored readings.
 
 use anyhow::Context as _;
-use gas_api::{HexBytes, codes};
+use gas_api::HexBytes;
 use gas_link::{Operation, Records, Status};
 use gas_phone::Wanted;
 use gas_token::{StateFlags, Tagged};
 
 use crate::card::{Card, CardError};
-use crate::cloud::{Cloud, CloudError};
+use crate::cloud::Cloud;
 use crate::phone::{KnownMeter, Phone, request_id};
 use crate::screen::progress;
 use crate::walk::Trouble;
@@ -56,25 +56,16 @@ pub(crate) async fn read(
 ) -> Result<String, Trouble> {
     let mut known = phone.meter(card.meter)?;
     let fetched = fetch(phone, card, &mut known).await?;
-    if known.enrolled_at_ms.is_none() {
-        enrol(phone, cloud, &mut known, status).await?;
-    }
-    let uploaded = match upload(phone, cloud, &mut known).await {
-        // Another phone of this meter has ended this one's enrolment.
-        Err(Trouble::Cloud(CloudError::Refused(problem)))
-            if problem.code == codes::NOT_ENROLLED =>
-        {
-            enrol(phone, cloud, &mut known, status).await?;
-            upload(phone, cloud, &mut known).await?
-        }
-        other => other?,
-    };
+    enrol(phone, cloud, &mut known, status).await?;
+    let uploaded = upload(phone, cloud, &mut known).await?;
     Ok(format!(
         "readings: {fetched} fetched from the card, {uploaded} passed to the cloud, {} here",
         known.history.len()
     ))
 }
 
+/// Also where it is enrolled: the cloud then shows this status, and another phone of the meter may have
+/// ended the enrolment.
 async fn enrol(
     phone: &Phone,
     cloud: &Cloud,
@@ -83,9 +74,11 @@ async fn enrol(
 ) -> Result<(), Trouble> {
     let meter = known.history.meter();
     let enrolment = cloud.enrol(phone, meter, status.clone()).await?;
-    known.enrolled_at_ms = Some(enrolment.enrolled_at_ms);
+    let before = known.enrolled_at_ms.replace(enrolment.enrolled_at_ms);
     phone.save_meter(known)?;
-    progress("this phone was at the meter: from now on the cloud shows it the meter's data");
+    if before.is_none() {
+        progress("this phone was at the meter: from now on the cloud shows it the meter's data");
+    }
     Ok(())
 }
 
