@@ -166,6 +166,7 @@ fn what_is_asked_just_as_the_session_opens_is_sent_once() {
     air.phone.ask(request(ID), 0);
     assert_eq!(air.settle(0), [Output::Answer(answer)]);
     assert_eq!(air.asked, [request(ID)]);
+    assert!(air.hellos.is_empty(), "no second session: {:?}", air.hellos);
 }
 
 #[test]

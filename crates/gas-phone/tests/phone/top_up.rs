@@ -536,6 +536,8 @@ fn a_meter_that_refuses_or_is_another_is_told_and_asked_under_another_id() {
     ];
     for (answer, error) in cases {
         let mut phone = Phone::delivering();
+        let waits = to_deliver(ID, Status::MeterSilent, &[]);
+        phone.leads(Event::Card(waits), &result());
         let told = phone.apply(Event::Card(answer.clone()));
         assert_eq!(told, Err(error), "{answer:?}");
         assert_eq!(phone.next(), Step::NameDelivery);
@@ -684,6 +686,13 @@ fn a_receipt_that_is_not_believed_means_another_delivery() {
         found.leads(Event::Vend(vend.clone()), &Step::NameDelivery);
         for mut phone in [told, found] {
             assert_eq!(phone.top_up.receipt(), None);
+            let mut undisturbed = Phone {
+                top_up: phone.top_up.clone(),
+                papers: papers(),
+            };
+            undisturbed.apply(Event::DeliveryNamed(NEXT_ID)).unwrap();
+            let answer = to_deliver(NEXT_ID, Status::Ok, &receipt_again().0);
+            undisturbed.leads(Event::Card(answer), &upload(receipt_again()));
             phone.leads(Event::DeliveryNamed(NEXT_ID), &deliver(NEXT_ID, 1_000));
             // The old news again must not cost the new delivery or its receipt.
             phone.leads(Event::Vend(vend.clone()), &deliver(NEXT_ID, 1_000));
