@@ -2,31 +2,40 @@
 //! hold at the end of each vend however it went.
 #![forbid(unsafe_code)]
 
-use std::process::Stdio;
+mod card_link;
+mod http;
+mod neighbour;
+mod phone;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use gas_testbed::{Part, Run, Settings};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, Command};
+
+pub use card_link::{CardLink, bytes};
+pub use http::Answer;
+pub use neighbour::Neighbour;
+pub use phone::{Handset, Phone, RESUMABLE};
 
 /// How long a vend may take, faults and restarts included.
 pub const VEND_MAX: Duration = Duration::from_secs(120);
 
-/// Resuming is tried this often before a vend counts as stuck.
-const RESUMES_MAX: u32 = 20;
-
-/// Exit code of `pilotlight` for a vend that can be resumed.
-const RESUMABLE: i32 = 3;
+/// The household's meter, and its card's Bluetooth address, as gas-testbed names them.
+pub const METER: &str = "26110000012345";
+/// See [`METER`].
+pub const CARD: &str = "F0:26:11:00:00:42";
 
 /// A running system in a directory of its own.
 pub struct Household {
     /// The parts.
     pub run: Run,
-    _dir: TempDir,
+    /// The household's phone.
+    pub handset: Handset,
+    dir: TempDir,
 }
 
 /// What the meter says of itself.
@@ -36,13 +45,6 @@ pub struct MeterNow {
     pub total: i64,
     /// Sequence of the token last applied.
     pub last_seq: i64,
-}
-
-/// A phone program under way.
-pub struct Phone {
-    child: Child,
-    progress: Lines<BufReader<ChildStderr>>,
-    said: Vec<String>,
 }
 
 impl Household {
@@ -58,6 +60,19 @@ impl Household {
         .await
     }
 
+    /// Starts everything, with a meter whose time stands: nothing is burnt but what the test burns.
+    ///
+    /// # Errors
+    /// As [`Household::start`].
+    pub async fn start_still(days_lived: u32) -> anyhow::Result<Self> {
+        Self::start_with(Settings {
+            days_lived,
+            speed: 0,
+            ..Settings::default()
+        })
+        .await
+    }
+
     /// Starts everything, otherwise than usual.
     ///
     /// # Errors
@@ -66,7 +81,22 @@ impl Household {
         let dir = TempDir::new()?;
         let mut run = Run::setup(&dir.path().join("run"), settings).await?;
         run.start_all().await?;
-        Ok(Self { run, _dir: dir })
+        let handset = Handset::new(run.pilotlight_program().into(), run.dir().to_owned());
+        Ok(Self { run, handset, dir })
+    }
+
+    /// A phone of somebody else, who trusts the same and was never here.
+    ///
+    /// # Errors
+    /// When its folder cannot be written.
+    pub fn another_phone(&self) -> anyhow::Result<Handset> {
+        self.handset.another(&self.folder("another"))
+    }
+
+    /// A folder of the test's own; it goes with the household.
+    #[must_use]
+    pub fn folder(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     /// What the meter says of itself, read past all protocols.
@@ -75,14 +105,9 @@ impl Household {
     /// When the meter does not answer.
     pub async fn meter(&self) -> anyhow::Result<MeterNow> {
         let shown = self.run.meter().await?;
-        let number = |name: &str| {
-            shown[name]
-                .as_i64()
-                .with_context(|| format!("`{name}` is missing from {shown}"))
-        };
         Ok(MeterNow {
-            total: number("total")?,
-            last_seq: number("last_seq")?,
+            total: number(&shown, "total")?,
+            last_seq: number(&shown, "last_seq")?,
         })
     }
 
@@ -91,67 +116,7 @@ impl Household {
     /// # Errors
     /// When the program does not start.
     pub fn top_up(&self, yuan: &str) -> anyhow::Result<Phone> {
-        let mut command = self.run.pilotlight();
-        command.args(["phone", "top-up", "--amount", yuan, "--yes", "--json"]);
-        Phone::start(command)
-    }
-
-    /// Pays a top-up, and leaves the token for another time.
-    ///
-    /// # Errors
-    /// When it ends otherwise.
-    pub async fn pay_only(&self, yuan: &str) -> anyhow::Result<()> {
-        let mut command = self.run.pilotlight();
-        command.args([
-            "phone",
-            "top-up",
-            "--amount",
-            yuan,
-            "--yes",
-            "--json",
-            "--pay-only",
-        ]);
-        let (code, outcome, said) = Phone::start(command)?.finish().await?;
-        ensure!(
-            code == Some(RESUMABLE),
-            "paying ended with {code:?}:\n{said}"
-        );
-        let vend: Value = serde_json::from_str(&outcome).context("no JSON")?;
-        ensure!(vend["state"] == "token_issued", "paid, and then: {vend}");
-        Ok(())
-    }
-
-    /// Resumes until nothing is open any more, and gives the last vend as JSON.
-    ///
-    /// # Errors
-    /// When it stays stuck.
-    pub async fn resume(&self) -> anyhow::Result<Value> {
-        for _ in 0..RESUMES_MAX {
-            let mut command = self.run.pilotlight();
-            command.args(["phone", "resume", "--yes", "--json"]);
-            let (code, outcome, said) = Phone::start(command)?.finish().await?;
-            match code {
-                Some(0) => return self.last_vend().await,
-                Some(RESUMABLE) => {}
-                other => bail!("resume ended with {other:?}:\n{outcome}\n{said}"),
-            }
-        }
-        bail!("the vend is stuck: it was resumed {RESUMES_MAX} times")
-    }
-
-    /// The newest vend, as the phone remembers it.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub async fn last_vend(&self) -> anyhow::Result<Value> {
-        let mut command = self.run.pilotlight();
-        command.args(["phone", "vends", "--json"]);
-        let (_, vends, said) = Phone::start(command)?.finish().await?;
-        let vends: Vec<Value> = serde_json::from_str(&vends).with_context(|| said)?;
-        vends
-            .into_iter()
-            .next_back()
-            .context("the phone remembers no vend")
+        self.handset.top_up(yuan)
     }
 
     /// Takes a top-up to its end: waits for the program, and resumes where it says that it can be.
@@ -162,7 +127,7 @@ impl Household {
         let (code, outcome, said) = phone.finish().await?;
         match code {
             Some(0) => serde_json::from_str(&outcome).context("no JSON"),
-            Some(RESUMABLE) | None => self.resume().await,
+            Some(RESUMABLE) | None => self.handset.resume().await,
             other => bail!("the top-up ended with {other:?}:\n{said}"),
         }
     }
@@ -206,78 +171,11 @@ impl Household {
     }
 }
 
-impl Phone {
-    fn start(mut command: Command) -> anyhow::Result<Self> {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.kill_on_drop(true).spawn().context("pilotlight")?;
-        let progress = child.stderr.take().context("no stderr")?;
-        Ok(Self {
-            child,
-            progress: BufReader::new(progress).lines(),
-            said: Vec::new(),
-        })
-    }
-
-    /// Waits until a line of progress holds `words`; false where the program ended without it.
-    ///
-    /// # Errors
-    /// When it takes too long.
-    pub async fn says(&mut self, words: &str) -> anyhow::Result<bool> {
-        let found = async {
-            while let Some(line) = self.progress.next_line().await? {
-                let found = line.contains(words);
-                self.said.push(line);
-                if found {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        };
-        let waited = tokio::time::timeout(VEND_MAX, found).await;
-        waited.unwrap_or_else(|_| bail!("`{words}` was not said:\n{}", self.said.join("\n")))
-    }
-
-    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        let pid = self
-            .child
-            .id()
-            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        // A phone that has ended has nothing to stop.
-        pid.map_or(Ok(()), |pid| Ok(kill_process(pid, signal)?))
-    }
-
-    /// SIGKILL.
-    ///
-    /// # Errors
-    /// When it cannot be killed.
-    pub async fn kill(mut self) -> anyhow::Result<()> {
-        Ok(self.child.kill().await?)
-    }
-
-    /// Waits for its end: exit code, what it printed, what it said.
-    ///
-    /// # Errors
-    /// When it takes too long.
-    pub async fn finish(mut self) -> anyhow::Result<(Option<i32>, String, String)> {
-        let mut stdout = self.child.stdout.take().context("no stdout")?;
-        let ending = async {
-            let mut printed = String::new();
-            let progress = async {
-                while let Ok(Some(line)) = self.progress.next_line().await {
-                    self.said.push(line);
-                }
-            };
-            let (read, ()) = tokio::join!(stdout.read_to_string(&mut printed), progress);
-            read?;
-            Ok::<_, anyhow::Error>((self.child.wait().await?.code(), printed))
-        };
-        let Ok(ended) = tokio::time::timeout(VEND_MAX, ending).await else {
-            bail!("the phone does not end");
-        };
-        let (code, printed) = ended?;
-        Ok((code, printed, self.said.join("\n")))
-    }
+/// A number in what a part shows.
+///
+/// # Errors
+/// When it is not there.
+pub fn number(shown: &Value, name: &str) -> anyhow::Result<i64> {
+    let number = shown[name].as_i64();
+    number.with_context(|| format!("`{name}` is missing from {shown}"))
 }

@@ -87,9 +87,9 @@ impl Cut {
         let home = Household::start_with(small).await?;
         for skip in 0..PDUS_MAX {
             let before = home.meter().await?;
-            home.pay_only("20.00").await?;
+            home.handset.pay_only("20.00").await?;
             self.arm(&home, skip).await?;
-            let vend = home.resume().await?;
+            let vend = home.handset.resume().await?;
             home.expect_accepted(&vend, before, 2_000).await?;
             if !Self::disarm(&home).await? {
                 ensure!(

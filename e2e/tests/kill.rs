@@ -78,7 +78,7 @@ async fn the_phone() -> anyhow::Result<()> {
         let mut phone = home.top_up(&yuan)?;
         anyhow::ensure!(phone.says(state).await?, "the phone never said `{state}`");
         phone.kill().await?;
-        let vend = home.resume().await?;
+        let vend = home.handset.resume().await?;
         home.expect_accepted(&vend, before, fen).await?;
     }
     home.run.stop_all().await
@@ -98,7 +98,7 @@ async fn all_of_them_at_once() -> anyhow::Result<()> {
             home.run.kill9(part).await?;
         }
         home.run.start_all().await?;
-        let vend = home.resume().await?;
+        let vend = home.handset.resume().await?;
         home.expect_accepted(&vend, before, fen).await?;
     }
     home.run.stop_all().await
