@@ -59,7 +59,7 @@ pub(crate) fn as_text(meter: &Meter) -> String {
     }
     let most = used.values().map(|used| used.centi_m3()).max().unwrap_or(0);
     for (day, used) in used.iter().rev().take(DAYS).rev() {
-        text += &format!("\n  {day}  {used:>7}  {}", bar(*used, most));
+        text += &format!("\n  {day}  {:>7}  {}", used.to_string(), bar(*used, most));
     }
     if !meter.vends.is_empty() {
         text += "\n\nTop-ups";
