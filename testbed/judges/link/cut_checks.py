@@ -37,8 +37,8 @@ async def cut_at(scene, name, skip, **cut):
     async with scene.session(value_max=20) as session:
         told = await scene.result_of(session, request_id)
         kept = told[0] == OK
+        scene.check(f"{name}: kept or not found", kept or told == (NOT_FOUND, b""), told)
         if not kept:
-            scene.check(f"{name}: kept or not found", told == (NOT_FOUND, b""), told)
             told = await session.ask(DELIVER, token, request_id)
         scene.check_receipt(name, token, told)
         again = await session.ask(DELIVER, token, request_id)

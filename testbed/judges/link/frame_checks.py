@@ -216,13 +216,13 @@ async def idle(scene):
     async with scene.link() as link:
         started = time.monotonic()
         lost = await link.is_lost(15)
-        scene.check("no hello: dropped after 10 s", lost and 8 < time.monotonic() - started < 12, time.monotonic() - started)
+        scene.check("no hello: dropped after 10 s", lost and 8 < time.monotonic() - started < 14, time.monotonic() - started)
     async with scene.session() as session:
         await session.ask(CARD)
         started = time.monotonic()
         lost = await session.link.is_lost(40)
         waited = time.monotonic() - started
-        scene.check("no request: dropped after 30 s", lost and 28 < waited < 33, waited)
+        scene.check("no request: dropped after 30 s", lost and 28 < waited < 35, waited)
 
 
 GROUPS = (
