@@ -35,6 +35,15 @@ fn record(number: u32) -> StoredRecord {
     record_of(METER, number)
 }
 
+#[test]
+fn number_0_is_no_record_whoever_says_so() {
+    let mut bytes = *record(1).as_bytes();
+    bytes[13] = 0;
+    assert_eq!(StoredRecord::parse(&bytes), None);
+    bytes[13] = 1;
+    assert_eq!(StoredRecord::parse(&bytes), Some(record(1)));
+}
+
 fn id(number: u32) -> RequestId {
     let [a, b, c, d] = number.to_be_bytes();
     RequestId([9, 9, 9, 9, a, b, c, d])
@@ -135,7 +144,7 @@ fn numbers_not_above_the_newest_are_ignored() {
     let mut journal = Journal::mount(&mut flash).unwrap();
     journal.hourly.append(&mut flash, &record(10)).unwrap();
     let steps = flash.steps;
-    for number in [10, 9, 1, 0] {
+    for number in [10, 9, 1] {
         assert_eq!(
             journal.hourly.append(&mut flash, &record(number)),
             Ok(false)

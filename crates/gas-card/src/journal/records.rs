@@ -21,10 +21,14 @@ pub struct StoredRecord {
 const UTC_PLUS_8_S: u64 = 8 * 3600;
 
 impl StoredRecord {
-    /// Parses a record message; `None` where it is none.
+    /// Parses a record message; `None` where it is none. Records are numbered from 1: 0 says that
+    /// there is no record (link.md).
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let record = Tagged::<Record>::parse(bytes).ok()?.message;
+        if record.number == 0 {
+            return None;
+        }
         Some(Self {
             bytes: bytes.try_into().ok()?,
             meter: record.meter,

@@ -19,6 +19,9 @@ pub(super) const TARGET: Target = Target {
     smoke_runs: 250,
 };
 
+/// Request ids in use: more than can wait, few enough to look at all of them often.
+const IDS: u8 = 16;
+
 /// NOR flash that never fails: erases to ones, writes clear bits.
 struct Flash(Vec<u8>);
 
@@ -145,7 +148,7 @@ fn run(bytes: &[u8]) {
 }
 
 fn request_id(input: &mut Input<'_>) -> RequestId {
-    RequestId([input.u8() % 32; 8])
+    RequestId([input.u8() % IDS; 8])
 }
 
 fn settle(journal: &mut Journal, flash: &mut Flash, input: &mut Input<'_>) {
@@ -216,7 +219,7 @@ fn state(journal: &Journal, flash: &mut Flash) -> State {
             (id, token.map(|token| token.to_vec()))
         })
         .collect();
-    let results = (0..32)
+    let results = (0..IDS)
         .filter_map(|id| deliveries.find(flash, RequestId([id; 8])).ok())
         .collect();
     let records = [&journal.daily, &journal.hourly].map(|log| {

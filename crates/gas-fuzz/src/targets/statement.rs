@@ -90,3 +90,15 @@ fn foreign(text: &[u8]) {
     }
     assert!(Signed::<Payment>::verify(text, &key.verifying_key()).is_err());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seeds_reach_a_quote_that_is_believed() {
+        assert!(signed_here::<Quote>(QUOTE.as_bytes()).is_some());
+        assert!(signed_here::<Quote>(b"{}").is_none());
+        assert!(seeds().iter().any(|seed| seed.len() > 500 && seed[0] == 4));
+    }
+}

@@ -32,6 +32,13 @@ fn seeds() -> Vec<Vec<u8>> {
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
         r#"{"meter":"26110000012345","generation":1,"meter_key_hex":"000102030405060708090a0b0c0d0e0f","unit":"fen"}"#,
         r#"{"version":3,"bounds_centi_m3":[35000,50000],"prices_fen_per_m3":[261,283,423]}"#,
+        concat!(
+            r#"{"version":3,"bounds_centi_m3":[35000,50000],"prices_fen_per_m3":[261,283,423]}"#,
+            "\n",
+            r#"{"unit":"fen","register_centi_m3":964200,"year_start_register_centi_m3":931200,"purchased_this_year_centi_m3":0,"undelivered":0,"balance":-950}"#,
+            "\n",
+            r#"{"amount_fen":5000}"#
+        ),
         "5.1\n0\n3.25",
         "ORDER_NOT_EXIST",
     ]

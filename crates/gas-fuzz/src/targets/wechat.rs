@@ -244,3 +244,32 @@ fn certificates(world: &World, pem: &[u8]) {
         assert!(merchant.read_certificates_answer(&answer, NOW).is_err());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_seeds_sign_and_seal_is_believed() {
+        let world = WORLD.as_ref().unwrap();
+        let paid = transaction(world).to_string();
+        let signature = world.sign(paid.as_bytes());
+        let answer = Answer {
+            status: 200,
+            headers: headers(&signature),
+            body: paid.as_bytes(),
+        };
+        let read = world.merchant.read_query_answer(world.number, &answer, NOW);
+        assert!(matches!(read, Ok(Some(transaction)) if transaction.number == world.number));
+        let resource = json!({"algorithm": "AEAD_AES_256_GCM", "nonce": "nnnnnnnnnnnn",
+            "associated_data": "", "ciphertext": world.seal(paid.as_bytes())});
+        let told = json!({"id": "1", "event_type": "TRANSACTION.SUCCESS", "resource": resource});
+        let told = told.to_string();
+        let signature = world.sign(told.as_bytes());
+        let headers = headers(&signature);
+        let read = world
+            .merchant
+            .read_notification(&headers, told.as_bytes(), NOW);
+        assert!(read.is_ok(), "{read:?}");
+    }
+}
