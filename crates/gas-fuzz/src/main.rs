@@ -17,7 +17,7 @@ use crate::campaign::{Broken, Campaign, Outcome};
 
 /// Feeds parsers what nobody should send, and holds them to their properties
 #[derive(Parser)]
-#[command(name = "./x fuzz", bin_name = "./x fuzz")]
+#[command(name = "./x fuzz", override_usage = "./x fuzz [OPTIONS] [TARGET]...")]
 struct Arguments {
     /// Targets; all of them when none is named
     #[arg(value_name = "TARGET")]
