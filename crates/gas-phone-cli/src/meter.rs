@@ -45,6 +45,12 @@ pub(crate) enum MeterCommand {
         #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
         factor: u32,
     },
+    /// Let its time pass at once: the household burns its gas
+    Live {
+        /// Seconds, at most 34560000 (400 days)
+        #[arg(value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=34_560_000))]
+        seconds: u32,
+    },
     /// Hold a magnet to it or open its cover: the valve closes
     Tamper {},
     /// Set what its battery has left
@@ -194,6 +200,7 @@ fn told(command: MeterCommand, answer: &Answer, display: &Display) -> String {
             0 => "The meter's time stands.".to_owned(),
             speed => format!("The meter's time runs at {speed} s per second."),
         },
+        MeterCommand::Live { seconds } => format!("{seconds} s passed at the meter."),
         MeterCommand::Tamper {} => "The meter noticed the tampering.".to_owned(),
         MeterCommand::Battery { .. } => {
             format!("The battery has {} % left.", display.battery_percent)

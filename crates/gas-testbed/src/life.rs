@@ -1,28 +1,13 @@
 //! What people do to the simulated meter and to the air: press its button, burn gas, cut a link.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, ensure};
 use gas_units::{UnixTime, Volume};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::sleep;
 
 use crate::parts::{GAS_BEFORE, NEW_METER_REGISTER};
 use crate::run::Run;
-
-/// How often to look at the meter's clock while its time runs fast.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// The meter's clock counts as right when it is at most so many seconds behind.
-const BEHIND_MAX: u32 = 60;
-
-/// How fast the meter's time runs while it is so many seconds behind: two of the meter's turns of 200 ms
-/// pass less than that, so its clock never runs ahead of ours.
-const fn catch_up_speed(behind: u32) -> u32 {
-    behind.saturating_mul(2)
-}
 
 impl Run {
     /// One command at the meter itself (`docs/protocols/meter-control.md`), like `{"op":"press"}`, and its
@@ -53,7 +38,7 @@ impl Run {
     }
 
     /// Gives a new meter its past: gas used in this year, then [`Settings::days_lived`] days of the
-    /// household's life in a few seconds, until the meter's clock shows about now. Does nothing to a
+    /// household's life at once, until the meter's clock shows now. Does nothing to a
     /// meter that has lived already.
     ///
     /// [`Settings::days_lived`]: crate::Settings::days_lived
@@ -71,18 +56,8 @@ impl Run {
         if self.site.settings().days_lived == 0 {
             return Ok(());
         }
-        loop {
-            let behind = self.seconds_behind().await?;
-            if behind <= BEHIND_MAX {
-                break;
-            }
-            let factor = catch_up_speed(behind);
-            self.at_meter(&json!({"op": "speed", "factor": factor}))
-                .await?;
-            sleep(LOOK_EVERY).await;
-        }
-        let speed = self.site.settings().speed;
-        self.at_meter(&json!({"op": "speed", "factor": speed}))
+        let behind = self.seconds_behind().await?;
+        self.at_meter(&json!({"op": "live", "seconds": behind}))
             .await?;
         Ok(())
     }
@@ -147,13 +122,5 @@ mod tests {
             .unwrap_err();
         assert!(error.to_string().contains("\"no\""), "{error}");
         assert!(answered_with("").await.is_err());
-    }
-
-    #[test]
-    fn the_clock_never_runs_ahead() {
-        for behind in [61, 100_000, 10_000_000] {
-            // One turn of 200 ms passes a fifth of the speed; the next look may come a turn late.
-            assert!(catch_up_speed(behind) / 5 * 2 <= behind);
-        }
     }
 }

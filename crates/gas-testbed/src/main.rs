@@ -5,7 +5,6 @@
 mod bare_meter;
 mod bench;
 mod demo;
-
 mod judge;
 mod screen;
 mod up;
@@ -63,9 +62,20 @@ async fn main() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Bench(bench::Bench::Vend(vend)) => {
-            vend.run().await?;
+            unless_stopped(vend.run()).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Judge { judge } => judge.run().await,
+        Command::Judge { judge } => unless_stopped(judge.run()).await,
+    }
+}
+
+/// Ends the work when this program is told to stop: dropped, it takes its parts with it.
+async fn unless_stopped<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::select! {
+        done = work => done,
+        stopped = screen::until_stopped() => {
+            stopped?;
+            anyhow::bail!("stopped before the end")
+        }
     }
 }

@@ -9,6 +9,7 @@ use trouble_host::prelude::{
     Characteristic, ConnectConfig, Connection, ConnectionEvent, DefaultPacketPool, GattClient,
     RequestedConnParams, ScanConfig, Uuid,
 };
+use trouble_host::{BleHostError, Error};
 
 use super::{CentralError, CentralLink, INDICATIONS, Reply, failed, give};
 use crate::address::BluetoothAddress;
@@ -21,6 +22,8 @@ const OPERATION_MAX: Duration = Duration::from_secs(5);
 const PAIRING_MAX: Duration = Duration::from_secs(15);
 /// How long to wait for the end of a link before going on (settling, link.md section 6).
 const SETTLE_MAX: Duration = Duration::from_secs(5);
+/// How often to look whether something has settled.
+const SETTLE_EVERY: Duration = Duration::from_millis(5);
 /// How often to look whether a link still is one: its end may not have been told.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Services of a card that are remembered; only one is asked for.
@@ -117,7 +120,16 @@ async fn connect<'stack>(
         },
     };
     let mut central = stack.central();
-    match timeout(CONNECT_MAX, central.connect(&config)).await {
+    let connecting = async {
+        loop {
+            match central.connect(&config).await {
+                // The controller's word that an earlier attempt was cancelled can end this one.
+                Err(BleHostError::BleHost(Error::Timeout)) => sleep(SETTLE_EVERY).await,
+                outcome => return outcome,
+            }
+        }
+    };
+    match timeout(CONNECT_MAX, connecting).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(failed("connect", &error)),
         Err(_) => Err(CentralError::Timeout("connect")),
@@ -129,7 +141,7 @@ async fn settle(connection: &StackConnection<'_>) {
     connection.disconnect();
     let gone = async {
         while connection.is_connected() {
-            sleep(Duration::from_millis(5)).await;
+            sleep(SETTLE_EVERY).await;
         }
     };
     if timeout(SETTLE_MAX, gone).await.is_err() {

@@ -14,6 +14,8 @@ use crate::transport::{HciError, Stack};
 
 /// How long an indication may go unconfirmed (link.md section 6); then the link is cut.
 const CONFIRMATION_MAX: Duration = Duration::from_secs(5);
+/// The ATT MTU of every link until it is exchanged (Bluetooth Core, Vol 3 Part G, 5.2.1).
+const ATT_MTU_DEFAULT: u16 = 23;
 /// How often to look whether a link still is one: its end may not have been told.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -65,9 +67,10 @@ impl Link<'_, '_, '_, '_> {
         reason = "the stack's own enum: what is not named here does not matter here"
     )]
     async fn listen(&self, bonds: &mut Bonds) {
-        let mut known_mtu = self.connection.raw().att_mtu();
+        let mut known_mtu = ATT_MTU_DEFAULT;
         loop {
             let next = self.connection.next().await;
+            // Not told as an event; and it may have been exchanged before this began.
             let att_mtu = self.connection.raw().att_mtu();
             if att_mtu != known_mtu {
                 known_mtu = att_mtu;

@@ -27,6 +27,7 @@ pub(crate) enum Op {
     Press {},
     Burn { centi_m3: Volume },
     Speed { factor: u32 },
+    Live { seconds: u32 },
     Tamper {},
     Battery { percent: u8 },
     ClockLost {},

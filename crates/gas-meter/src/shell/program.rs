@@ -67,6 +67,9 @@ async fn live(args: RunArgs) -> anyhow::Result<()> {
     meter.stop()
 }
 
+/// Most virtual time that is let pass at once, s: 400 days, what the longest records and a bill need.
+const LIVE_MAX_S: u32 = 400 * 86_400;
+
 /// The core and everything that performs its effects.
 struct Meter {
     core: MeterCore,
@@ -80,12 +83,17 @@ struct Meter {
 }
 
 impl Meter {
-    /// Lets the time that has passed happen.
+    /// Lets the real time that has passed happen.
     fn live_on(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
         let seconds = self.clockwork.turn(millis(now - self.lived_until));
         // Whole milliseconds only, so that the rest counts next time.
         self.lived_until += Duration::from_millis(millis(now - self.lived_until));
+        self.live(seconds)
+    }
+
+    /// Lets virtual time pass: the household burns its gas.
+    fn live(&mut self, seconds: u64) -> anyhow::Result<()> {
         if seconds == 0 {
             return Ok(());
         }
@@ -107,6 +115,10 @@ impl Meter {
             Op::Burn { centi_m3 } => self.happen(Event::Burn(centi_m3))?,
             Op::Speed { factor } => {
                 self.clockwork.speed = factor.min(SPEED_MAX);
+                None
+            }
+            Op::Live { seconds } => {
+                self.live(seconds.min(LIVE_MAX_S).into())?;
                 None
             }
             Op::Tamper {} => self.happen(Event::Tamper)?,
