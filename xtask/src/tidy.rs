@@ -7,6 +7,7 @@ mod links;
 mod manifests;
 mod pins;
 mod sources;
+mod traces;
 
 use std::path::Path;
 
@@ -26,6 +27,7 @@ pub(crate) fn run(root: &Path, bless: bool) -> anyhow::Result<Vec<String>> {
     found.extend(manifests::violations(&metadata, &tree));
     found.extend(sources::violations(&tree));
     found.extend(links::violations(&tree));
+    found.extend(traces::violations(&tree));
     found.extend(pins::violations(&tree));
     Ok(found)
 }
