@@ -59,9 +59,12 @@ impl FromStr for BluetoothAddress {
         let mut bytes = [0; 6];
         let mut parts = text.split(':');
         for byte in &mut bytes {
-            let part = parts.next().filter(|part| part.len() == 2);
-            let part = part.ok_or(BluetoothAddressError::Format)?;
-            *byte = u8::from_str_radix(part, 16).map_err(|_| BluetoothAddressError::Format)?;
+            let part = parts.next().ok_or(BluetoothAddressError::Format)?;
+            let digits = part.bytes().all(|digit| digit.is_ascii_hexdigit());
+            *byte = u8::from_str_radix(part, 16)
+                .ok()
+                .filter(|_| digits && part.len() == 2)
+                .ok_or(BluetoothAddressError::Format)?;
         }
         if parts.next().is_some() {
             return Err(BluetoothAddressError::Format);
@@ -91,7 +94,9 @@ mod tests {
             "F0:11",
             "F0:11:22:33:44:55:66",
             "F0-11-22-33-44-55",
-            "F:11:22:33:44:5G",
+            "F0:11:22:33:44:5G",
+            "F:11:22:33:44:055",
+            "F0:11:22:33:44:+5",
         ] {
             assert_eq!(
                 text.parse::<BluetoothAddress>(),

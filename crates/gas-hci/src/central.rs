@@ -13,7 +13,7 @@ use trouble_host::prelude::IoCapabilities;
 
 use crate::address::BluetoothAddress;
 use crate::bonds::Bonds;
-use crate::transport::{self, HciError, Resources, Stack};
+use crate::transport::{self, HciError, Resources, Stack, Stuck};
 use link::LinkCommand;
 pub use scan::Found;
 use scan::Heard;
@@ -165,7 +165,9 @@ impl CentralLink {
     pub async fn disconnect(mut self) {
         self.indications.close();
         // The other end is dropped when the link has ended.
-        self.commands.closed().await;
+        if timeout(ANSWER_MAX, self.commands.closed()).await.is_err() {
+            tracing::warn!("the Bluetooth thread does not end the link");
+        }
     }
 
     async fn ask<T>(
@@ -225,7 +227,7 @@ async fn run(
     }
 }
 
-/// Does what is asked, one thing after the other, until the [`Central`] is dropped.
+/// Does what is asked, one thing after the other, until the [`Central`] is dropped or a link does not end.
 async fn serve(
     stack: &Stack<'_>,
     heard: &Heard,
@@ -235,7 +237,12 @@ async fn serve(
     while let Some(command) = commands.recv().await {
         match command {
             Command::Scan(wait, reply) => give(reply, scan::scan(stack, heard, wait).await),
-            Command::Connect(address, reply) => link::serve(stack, address, bonds, reply).await,
+            Command::Connect(address, reply) => {
+                if let Err(Stuck) = link::serve(stack, address, bonds, reply).await {
+                    tracing::warn!("a link does not end: the controller is silent");
+                    return;
+                }
+            }
         }
     }
 }

@@ -11,8 +11,9 @@
 //! - A lost `Disconnected`: `is_connected` is asked twice a second.
 //! - An indication that is not confirmed: the link is cut after 5 s.
 //! - Values longer than the ATT MTU would be cut silently: refused before.
-//! - A controller that does not answer a command hangs it: every step has a deadline, after which the
-//!   stack begins anew. So it does when the HCI transport ends.
+//! - A controller that does not answer a command hangs it: every step has a deadline. Where a link would
+//!   not even end, and where the HCI transport ends, the card's stack begins anew by itself, and the
+//!   phone's ends: [`CentralError::Ended`], start another.
 #![forbid(unsafe_code)]
 
 mod address;

@@ -121,6 +121,7 @@ impl Peripheral {
             .name("bluetooth".to_owned())
             .spawn(move || {
                 let card = Card {
+                    attempt: 0,
                     bonds: Bonds::read(config.bonds.clone()),
                     config,
                     events: event_sender,
@@ -143,6 +144,8 @@ impl Peripheral {
 }
 
 struct Card {
+    /// Attempts since it last advertised.
+    attempt: usize,
     config: PeripheralConfig,
     bonds: Bonds,
     events: mpsc::Sender<PeripheralEvent>,
@@ -154,7 +157,6 @@ struct Abandoned;
 
 impl Card {
     async fn run(mut self) {
-        let mut attempt = 0;
         let events = self.events.clone();
         while !self.events.is_closed() {
             let ended = select(events.closed(), self.run_on_controller()).await;
@@ -166,11 +168,10 @@ impl Card {
                 }
                 Either::Second(Err(error @ HciError::Stack(_))) => {
                     tracing::warn!(error = %error, "beginning anew");
-                    attempt = 0;
                 }
             }
-            let wait = RECONNECT.get(attempt).or(RECONNECT.last());
-            attempt += 1;
+            let wait = RECONNECT.get(self.attempt).or(RECONNECT.last());
+            self.attempt += 1;
             sleep(wait.copied().unwrap_or_default()).await;
         }
     }
@@ -262,6 +263,7 @@ impl Card {
             Ok(Err(error)) => return Err(HciError::Stack(format!("cannot advertise: {error:?}"))),
             Err(_) => return Err(HciError::Stack("the controller is silent".to_owned())),
         };
+        self.attempt = 0;
         profile.set_info(&self.info.borrow_and_update());
         if self.tell(PeripheralEvent::Advertising).await.is_err() {
             return Ok(None);

@@ -12,7 +12,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
-use trouble_host::prelude::{DefaultPacketPool, ExternalController, HostResources};
+use trouble_host::prelude::{
+    Connection, ConnectionEvent, DefaultPacketPool, ExternalController, HostResources,
+};
 
 /// HCI commands under way at once.
 const COMMANDS: usize = 10;
@@ -77,6 +79,29 @@ pub(crate) type Stack<'a> = trouble_host::Stack<'a, Controller, DefaultPacketPoo
 
 /// One link at a time; the second place is for one that is ending.
 pub(crate) type Resources = HostResources<DefaultPacketPool, 2, 4>;
+
+/// The controller does not do what it must. Nothing can be expected of it and this stack any more.
+#[derive(Debug)]
+pub(crate) struct Stuck;
+
+/// Ends a link and waits until the controller says that it has ended: only then may another one begin.
+pub(crate) async fn end(
+    connection: &Connection<'_, DefaultPacketPool>,
+    wait: Duration,
+) -> Result<(), Stuck> {
+    if !connection.is_connected() {
+        return Ok(());
+    }
+    connection.disconnect();
+    // From here on `is_connected` is false: it tells what was asked for, not what has happened.
+    let gone = async {
+        while !matches!(
+            connection.next().await,
+            ConnectionEvent::Disconnected { .. }
+        ) {}
+    };
+    timeout(wait, gone).await.map_err(|_| Stuck)
+}
 
 /// A runtime for a stack, whose futures stay on one thread.
 pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

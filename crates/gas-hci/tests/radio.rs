@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -19,7 +19,9 @@ use gas_hci::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::mpsc;
+use tokio::io::{copy, sink};
+use tokio::net;
+use tokio::sync::{mpsc, watch};
 
 const WAIT: Duration = Duration::from_secs(20);
 /// Written to the card: it ends the link.
@@ -84,6 +86,53 @@ impl Drop for Radio {
     }
 }
 
+/// A controller behind this can be made deaf: what the host sends is lost, what it hears goes on.
+struct Ears {
+    address: SocketAddr,
+    deaf: watch::Sender<()>,
+}
+
+impl Ears {
+    async fn before(radio: &Radio) -> Self {
+        let listener = net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let controller = ("127.0.0.1", radio.hci);
+        let (deaf, mut hears) = watch::channel(());
+        tokio::spawn(async move {
+            while let Ok((host, _)) = listener.accept().await {
+                hears.mark_unchanged();
+                let controller = net::TcpStream::connect(controller).await.unwrap();
+                tokio::spawn(relay(host, controller, hears.clone()));
+            }
+        });
+        Self { address, deaf }
+    }
+
+    /// From now on, for the hosts that are there.
+    fn close(&self) {
+        self.deaf.send_replace(());
+    }
+}
+
+async fn relay(host: net::TcpStream, controller: net::TcpStream, mut hears: watch::Receiver<()>) {
+    for stream in [&host, &controller] {
+        stream.set_nodelay(true).unwrap();
+    }
+    let (mut from_host, mut to_host) = host.into_split();
+    let (mut from_controller, mut to_controller) = controller.into_split();
+    let hearing = async {
+        tokio::select! {
+            ended = copy(&mut from_host, &mut to_controller) => ended,
+            _ = hears.changed() => copy(&mut from_host, &mut sink()).await,
+        }
+    };
+    let ended = tokio::select! {
+        ended = hearing => ended,
+        ended = copy(&mut from_controller, &mut to_host) => ended,
+    };
+    drop(ended);
+}
+
 /// What a card reports, for tests to wait for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Seen {
@@ -102,8 +151,12 @@ type Report = mpsc::UnboundedReceiver<Seen>;
 /// A card that indicates back, reversed, whatever is written, one value after the other; [`HANG_UP`]
 /// and [`TOO_MUCH`] are done. It ends when the report is dropped.
 fn echo_card(radio: &Radio, dir: &TempDir, last: u8) -> Report {
+    echo_card_at(format!("127.0.0.1:{}", radio.hci), dir, last)
+}
+
+fn echo_card_at(hci: String, dir: &TempDir, last: u8) -> Report {
     let mut card = Peripheral::start(PeripheralConfig {
-        hci: format!("127.0.0.1:{}", radio.hci),
+        hci,
         address: BluetoothAddress::from_random([0xF0, 0, 0, 0, 0, last]),
         name: format!("Pilotlight-000{last}"),
         bonds: dir.path().join(format!("card-{last}.json")),
@@ -161,8 +214,12 @@ async fn until(report: &mut Report, wanted: Seen) {
 }
 
 async fn phone(radio: &Radio, dir: &TempDir, last: u8) -> Central {
+    phone_at(format!("127.0.0.1:{}", radio.hci), dir, last).await
+}
+
+async fn phone_at(hci: String, dir: &TempDir, last: u8) -> Central {
     Central::start(CentralConfig {
-        hci: format!("127.0.0.1:{}", radio.hci),
+        hci,
         address: BluetoothAddress::from_random([0xF1, 0, 0, 0, 0, last]),
         bonds: phone_bonds(dir, last),
     })
@@ -298,6 +355,43 @@ async fn the_card_comes_back_by_itself_when_its_controller_does() {
     let phone = phone(&radio, &dir, 1).await;
     let address = find(&phone, 4).await;
     echoes(&mut phone.connect(address).await.unwrap(), 10).await;
+}
+
+/// A link that the controller would not end: the card begins anew by itself.
+#[tokio::test]
+async fn a_card_whose_controller_is_deaf_begins_anew() {
+    let (radio, dir) = (Radio::start(0, 0), TempDir::new().unwrap());
+    let ears = Ears::before(&radio).await;
+    let mut report = echo_card_at(ears.address.to_string(), &dir, 1);
+    let phone = phone(&radio, &dir, 1).await;
+    let card = find(&phone, 1).await;
+    let link = phone.connect(card).await.unwrap();
+    ears.close();
+    assert!(link.write_request(HANG_UP).await.is_err());
+    until(&mut report, Seen::Written(HANG_UP.to_vec())).await;
+    until(&mut report, Seen::Disconnected).await;
+    until(&mut report, Seen::Advertising).await;
+    echoes(&mut phone.connect(card).await.unwrap(), 10).await;
+}
+
+/// The phone says that its stack has ended, and does not wait for ever; another one works.
+#[tokio::test]
+async fn a_phone_whose_controller_is_deaf_ends() {
+    let (radio, dir) = (Radio::start(0, 0), TempDir::new().unwrap());
+    let ears = Ears::before(&radio).await;
+    let _report = echo_card(&radio, &dir, 1);
+    let first = phone_at(ears.address.to_string(), &dir, 1).await;
+    let card = find(&first, 1).await;
+    let link = first.connect(card).await.unwrap();
+    ears.close();
+    let written = link.write_request(&[1]).await;
+    assert_eq!(written, Err(CentralError::Timeout("write")));
+    let ending = tokio::time::timeout(WAIT, link.disconnect());
+    assert!(ending.await.is_ok(), "the link's end is waited for in vain");
+    let next = first.connect(card).await;
+    assert_eq!(next.unwrap_err(), CentralError::Ended);
+    let second = phone_at(ears.address.to_string(), &dir, 1).await;
+    echoes(&mut second.connect(card).await.unwrap(), 10).await;
 }
 
 #[tokio::test]

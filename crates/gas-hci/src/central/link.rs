@@ -15,15 +15,15 @@ use super::{CentralError, CentralLink, INDICATIONS, Reply, failed, give};
 use crate::address::BluetoothAddress;
 use crate::bonds::Bonds;
 use crate::profile::LongValue;
-use crate::transport::{Controller, Stack};
+use crate::transport::{Controller, Stack, Stuck, end};
 
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 const OPERATION_MAX: Duration = Duration::from_secs(5);
 const PAIRING_MAX: Duration = Duration::from_secs(15);
-/// How long to wait for the end of a link before going on (settling, link.md section 6).
+/// How long a link may take to end (settling, link.md section 6).
 const SETTLE_MAX: Duration = Duration::from_secs(5);
-/// How often to look whether something has settled.
-const SETTLE_EVERY: Duration = Duration::from_millis(5);
+/// Between two attempts to connect.
+const CONNECT_AGAIN: Duration = Duration::from_millis(5);
 /// How often to look whether a link still is one: its end may not have been told.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Services of a card that are remembered; only one is asked for.
@@ -48,10 +48,13 @@ pub(super) async fn serve(
     address: BluetoothAddress,
     bonds: &mut Bonds,
     reply: Reply<CentralLink>,
-) {
+) -> Result<(), Stuck> {
     let connection = match connect(stack, address).await {
         Ok(connection) => connection,
-        Err(error) => return give(reply, Err(error)),
+        Err(error) => {
+            give(reply, Err(error));
+            return Ok(());
+        }
     };
     let (encryption, encrypted) = watch::channel(None);
     let mut caller = Caller::Waiting(reply);
@@ -74,10 +77,11 @@ pub(super) async fn serve(
         }
     };
     tracing::debug!(%error, "the link ends");
-    settle(&connection).await;
+    let settled = end(&connection, SETTLE_MAX).await;
     if let Caller::Waiting(reply) = caller {
         give(reply, Err(error));
     }
+    settled
 }
 
 /// The caller of `connect` waits until the link is ready, and then has its other end.
@@ -124,7 +128,7 @@ async fn connect<'stack>(
         loop {
             match central.connect(&config).await {
                 // The controller's word that an earlier attempt was cancelled can end this one.
-                Err(BleHostError::BleHost(Error::Timeout)) => sleep(SETTLE_EVERY).await,
+                Err(BleHostError::BleHost(Error::Timeout)) => sleep(CONNECT_AGAIN).await,
                 outcome => return outcome,
             }
         }
@@ -133,19 +137,6 @@ async fn connect<'stack>(
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(failed("connect", &error)),
         Err(_) => Err(CentralError::Timeout("connect")),
-    }
-}
-
-/// Ends the link and waits until it has ended: only then may another one begin.
-async fn settle(connection: &StackConnection<'_>) {
-    connection.disconnect();
-    let gone = async {
-        while connection.is_connected() {
-            sleep(SETTLE_EVERY).await;
-        }
-    };
-    if timeout(SETTLE_MAX, gone).await.is_err() {
-        tracing::warn!("the link does not end");
     }
 }
 
@@ -183,8 +174,9 @@ async fn listen(
                 encryption.send_replace(Some(Err(format!("{error:?}"))));
             }
             ConnectionEvent::RequestConnectionParams(request) => {
-                if let Err(error) = request.accept(None, stack).await {
-                    tracing::debug!(?error, "the link's parameters stay");
+                let accepted = within("link parameters", request.accept(None, stack)).await;
+                if let Err(error) = accepted {
+                    tracing::debug!(%error, "the link's parameters stay");
                 }
             }
             _ => {}

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use embassy_futures::select::select3;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use trouble_host::prelude::{DefaultPacketPool, GattConnection, GattConnectionEvent, GattEvent};
 
-use super::PeripheralEvent;
+use super::{CONTROLLER_MAX, PeripheralEvent};
 use crate::bonds::Bonds;
 use crate::profile::{LongValue, Profile};
-use crate::transport::{HciError, Stack};
+use crate::transport::{HciError, Stack, Stuck, end};
 
 /// How long an indication may go unconfirmed (link.md section 6); then the link is cut.
 const CONFIRMATION_MAX: Duration = Duration::from_secs(5);
@@ -50,15 +50,9 @@ impl Link<'_, '_, '_, '_> {
 
     /// Ends the link and waits until it has ended.
     pub(super) async fn end(&self, wait: Duration) -> Result<(), HciError> {
-        self.connection.raw().disconnect();
-        let gone = async {
-            while self.connection.raw().is_connected() {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(wait, gone)
+        end(self.connection.raw(), wait)
             .await
-            .map_err(|_| HciError::Stack("a link would not end".to_owned()))
+            .map_err(|Stuck| HciError::Stack("a link would not end".to_owned()))
     }
 
     /// Takes the stack's events until the link ends. Every ATT request is answered.
@@ -83,7 +77,10 @@ impl Link<'_, '_, '_, '_> {
                     tracing::debug!(?reason, "the link ended");
                     return;
                 }
-                GattConnectionEvent::Gatt { event } => self.answer(event).await,
+                GattConnectionEvent::Gatt { event } => match self.answer(event).await {
+                    Ok(written) => written,
+                    Err(Stuck) => return,
+                },
                 GattConnectionEvent::PairingComplete {
                     bond: Some(bond), ..
                 } => {
@@ -92,8 +89,11 @@ impl Link<'_, '_, '_, '_> {
                 }
                 GattConnectionEvent::Encrypted { .. } => Some(PeripheralEvent::Encrypted),
                 GattConnectionEvent::RequestConnectionParams(request) => {
-                    if let Err(error) = request.accept(None, self.stack).await {
-                        tracing::debug!(?error, "the link's parameters stay");
+                    let accepting = request.accept(None, self.stack);
+                    match timeout(CONTROLLER_MAX, accepting).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tracing::debug!(?error, "the link's parameters stay"),
+                        Err(_) => return,
                     }
                     None
                 }
@@ -110,7 +110,10 @@ impl Link<'_, '_, '_, '_> {
         clippy::wildcard_enum_match_arm,
         reason = "the stack's own enum: what is not named here does not matter here"
     )]
-    async fn answer(&self, event: GattEvent<'_, '_, DefaultPacketPool>) -> Option<PeripheralEvent> {
+    async fn answer(
+        &self,
+        event: GattEvent<'_, '_, DefaultPacketPool>,
+    ) -> Result<Option<PeripheralEvent>, Stuck> {
         let written = match &event {
             GattEvent::Write(write) if write.handle() == self.profile.request.handle => {
                 Some(write.with_data(|_, value| value.to_vec()))
@@ -119,13 +122,16 @@ impl Link<'_, '_, '_, '_> {
         };
         match event.accept() {
             Ok(reply) => {
-                reply.send().await;
-                written.map(PeripheralEvent::Written)
+                if timeout(CONTROLLER_MAX, reply.send()).await.is_err() {
+                    tracing::warn!("the controller takes nothing; the link is cut");
+                    return Err(Stuck);
+                }
+                Ok(written.map(PeripheralEvent::Written))
             }
             Err(error) => {
                 // The phone's stack would wait 30 s for it; the link's own deadlines are shorter.
                 tracing::warn!(?error, "an ATT request could not be answered");
-                None
+                Ok(None)
             }
         }
     }
