@@ -89,6 +89,8 @@ async fn fetch(phone: &Phone, card: &mut Card, known: &mut KnownMeter) -> Result
         let mut next = Some(wanted);
         while let Some(wanted) = next {
             next = fetch_some(card, known, &wanted).await?;
+            // A link that breaks off costs the rest only.
+            phone.save_meter(known)?;
         }
     }
     known.history.fetched_all(&card.report);

@@ -19,6 +19,10 @@ pub struct History {
     /// All up to this number that the card had are here: what is fetched comes after it.
     #[serde(default)]
     fetched: u32,
+    /// Of daily and of hourly readings, all up to these numbers are here: a fetch that broke off goes on
+    /// after them.
+    #[serde(default)]
+    begun: [u32; 2],
 }
 
 /// One reading, as the meter recorded it. Only the company can tell whether it is genuine.
@@ -96,6 +100,7 @@ impl History {
             records: BTreeMap::new(),
             uploaded: 0,
             fetched: 0,
+            begun: [0; 2],
         }
     }
 
@@ -114,7 +119,14 @@ impl History {
         ];
         kinds
             .into_iter()
-            .filter_map(|(kind, range)| Wanted::new(kind, range, self.fetched))
+            .filter_map(|(kind, range)| {
+                let [daily, hourly] = self.begun;
+                let begun = match kind {
+                    RecordKind::Daily => daily,
+                    RecordKind::Hourly => hourly,
+                };
+                Wanted::new(kind, range, self.fetched.max(begun))
+            })
             .collect()
     }
 
@@ -145,6 +157,12 @@ impl History {
         }
         let nothing = kept.is_empty();
         self.records.append(&mut kept);
+        let [daily, hourly] = &mut self.begun;
+        let begun = match wanted.kind {
+            RecordKind::Daily => daily,
+            RecordKind::Hourly => hourly,
+        };
+        *begun = last.max(*begun);
         let rest = Wanted::new(wanted.kind, (answer.oldest, wanted.newest), last);
         Ok(rest.filter(|_| !nothing))
     }

@@ -145,6 +145,31 @@ fn fetching_goes_on_after_the_last_one_until_all_are_here() {
 }
 
 #[test]
+fn a_fetch_that_broke_off_goes_on_where_it_was_and_passes_nothing_on() {
+    let mut history = History::new(meter());
+    let card = report((5, 80), (5, 90));
+    let daily = bytes_of(&[5, 29]);
+    let wanted = history.wanted(&card);
+    let answered = answer(RecordKind::Daily, card.daily, &daily);
+    history.keep(&wanted[0], &answered).unwrap().unwrap();
+    let text = serde_json::to_string(&history).unwrap();
+    let mut history: History = serde_json::from_str(&text).unwrap();
+    let rest = [(RecordKind::Daily, 30, 51), (RecordKind::Hourly, 5, 86)];
+    assert_eq!(all_asked(&history, &card), rest);
+    let hourly = bytes_of(&[5, 6]);
+    let wanted = history.wanted(&card);
+    let answered = answer(RecordKind::Hourly, card.hourly, &hourly);
+    history.keep(&wanted[1], &answered).unwrap().unwrap();
+    let rest = [(RecordKind::Daily, 30, 51), (RecordKind::Hourly, 7, 84)];
+    assert_eq!(all_asked(&history, &card), rest);
+    assert_eq!(
+        history.to_upload(200),
+        [],
+        "the days before 80 are not all here"
+    );
+}
+
+#[test]
 fn an_empty_answer_ends_the_asking_and_so_does_the_last_number() {
     let mut history = History::new(meter());
     let card = report((0, 0), (5, 9));
@@ -256,6 +281,7 @@ fn it_reads_back_and_so_does_one_of_before_the_fetched_mark() {
     assert_eq!(read.to_upload(9), [record(9)]);
     let mut value = serde_json::to_value(&history).unwrap();
     value.as_object_mut().unwrap().remove("fetched");
+    value.as_object_mut().unwrap().remove("begun");
     let read: History = serde_json::from_value(value).unwrap();
     assert_eq!(all_asked(&read, &card), [(RecordKind::Hourly, 5, 5)]);
 }
