@@ -58,20 +58,21 @@ async fn a_token_credits_no_other_meter_and_only_as_it_was_sealed() -> anyhow::R
     let (status, body) = card.deliver(&token).await?;
     card.leave().await;
     let meter: MeterNumber = Neighbour::METER.parse()?;
-    ensure!((status, body.as_slice()) == (Status::WrongMeter, &meter.to_bcd()[..]));
+    ensure!(status == Status::WrongMeter, "at the neighbour: {status}");
+    ensure!(body == meter.to_bcd(), "{body:?}");
 
     let mut forged = token.clone();
     forged[20] ^= 1;
     let mut card = CardLink::to(&home, CARD.parse()?).await?;
     let (status, body) = card.deliver(&forged).await?;
-    ensure!(status == Status::MeterRefused, "{status}");
+    ensure!(status == Status::MeterRefused, "forged: {status}");
     ensure!(Refusal::parse(&body)?.code == 1, "its tag is wrong");
     ensure!(home.meter().await? == before, "nothing was credited");
 
     // At its own meter it counts, and again it does not.
     for result in [ReceiptResult::Applied, ReceiptResult::Duplicate] {
         let (status, receipt) = card.deliver(&token).await?;
-        ensure!(status == Status::Ok, "{status}");
+        ensure!(status == Status::Ok, "{result:?}: {status}");
         ensure!(Tagged::<Receipt>::parse(&receipt)?.message.result == result);
     }
     card.leave().await;
