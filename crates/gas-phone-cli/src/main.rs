@@ -9,6 +9,7 @@ mod meter;
 mod phone;
 mod readings;
 mod screen;
+mod trouble;
 mod user;
 mod verify;
 mod walk;

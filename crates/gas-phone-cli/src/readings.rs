@@ -10,7 +10,7 @@ use crate::card::{Card, CardError};
 use crate::cloud::Cloud;
 use crate::phone::{KnownMeter, Phone, request_id};
 use crate::screen::progress;
-use crate::walk::Trouble;
+use crate::trouble::Trouble;
 
 /// Most records of one upload (http.md).
 const UPLOAD_MAX: usize = 200;

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin, stdin};
 use tokio::sync::Mutex;
 
 use crate::screen::{progress, show};
-use crate::walk::Trouble;
+use crate::trouble::Trouble;
 
 const CASHIER_MAX: Duration = Duration::from_secs(15);
 

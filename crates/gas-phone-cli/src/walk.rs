@@ -8,14 +8,15 @@ use gas_api::cloud::{Vend, VendState};
 use gas_api::pay::PaymentRequest;
 use gas_api::{Problem, codes};
 use gas_link::Operation;
-use gas_phone::{Distrust, Ending, Event, EventError, ReceiptFile, Step, TopUp};
+use gas_phone::{Ending, Event, EventError, ReceiptFile, Step, TopUp};
 use tokio::time::{Instant, sleep};
 
-use crate::card::{Bluetooth, Card, CardError, looking};
+use crate::card::{Bluetooth, Card, looking};
 use crate::cloud::{Cloud, CloudError};
 use crate::phone::{Phone, now, request_id};
 use crate::readings;
 use crate::screen::{self, progress, show, state_name, state_words};
+use crate::trouble::Trouble;
 use crate::user::User;
 
 /// How long to go on trying while nothing works.
@@ -44,40 +45,6 @@ pub(crate) enum Outcome {
     Unpaid(Problem),
     /// Not over: nothing is lost, go on later.
     Unfinished(String),
-}
-
-/// Why a step was not done.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
-    #[error(transparent)]
-    Cloud(#[from] CloudError),
-    #[error(transparent)]
-    Card(#[from] CardError),
-    #[error(transparent)]
-    Event(#[from] EventError),
-    #[error(transparent)]
-    Distrust(#[from] Distrust),
-    /// The cashier where `--yes` pays.
-    #[error("the cashier page cannot be used ({0})")]
-    Cashier(String),
-    #[error("{0:#}")]
-    System(#[from] anyhow::Error),
-}
-
-impl Trouble {
-    /// Whether it may pass by itself, by trying again.
-    const fn may_pass(&self) -> bool {
-        match self {
-            Self::Cloud(CloudError::Refused(_)) | Self::Distrust(_) | Self::System(_) => false,
-            Self::Event(error) => match error {
-                EventError::Refused(_) | EventError::Card(_) | EventError::OtherMeter(_) => true,
-                EventError::Distrust(_) | EventError::MeterRefused(_) | EventError::Unexpected => {
-                    false
-                }
-            },
-            Self::Cloud(_) | Self::Card(_) | Self::Cashier(_) => true,
-        }
-    }
 }
 
 /// What one step led to.
