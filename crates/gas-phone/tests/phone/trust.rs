@@ -411,6 +411,11 @@ fn a_token_is_the_one_of_the_issue() {
             |papers| papers.token_with(|token| token.unit = Unit::CentiCubicMetre),
             other.clone(),
         ),
+        (
+            "of another vend",
+            |papers| papers.token_with(|token| token.reference[7] ^= 1),
+            other.clone(),
+        ),
         ("a setting", |_| a_setting(), other),
         (
             "cut short",
