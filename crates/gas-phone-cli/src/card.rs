@@ -9,7 +9,7 @@ use gas_link::{
 };
 use gas_phone::{Exchange, ExchangeError, Output};
 use gas_units::MeterNumber;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::phone::{Phone, random, request_id};
 use crate::screen::progress;
@@ -18,6 +18,10 @@ use crate::screen::progress;
 const SCAN_WAIT: Duration = Duration::from_secs(8);
 /// Segments this phone can take: the stack holds 16 indications.
 const WINDOW: u8 = 4;
+/// Answers after which the same may be asked again (link.md section 4), how often, and after how long.
+const ASK_AGAIN: [Status; 3] = [Status::Busy, Status::MeterGarbled, Status::MeterSilent];
+const TRIES: u8 = 3;
+const AGAIN: Duration = Duration::from_secs(1);
 /// After a card went out of reach, longest to wait for the link's own deadline.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -159,17 +163,24 @@ impl Card {
         self.line.ask(request).await
     }
 
-    /// Asks for something that is answered at once, or not at all.
+    /// Asks for something that changes nothing, so that "ask again" is done here, a few times.
     pub(crate) async fn ask_ok(&mut self, operation: Operation) -> Result<Response, CardError> {
-        let request = Request {
-            id: request_id()?,
-            operation,
-        };
-        let response = self.ask(request).await?;
-        if response.status == Status::Ok {
-            Ok(response)
-        } else {
-            Err(CardError::Status(response.status))
+        let mut tries = TRIES;
+        loop {
+            let request = Request {
+                id: request_id()?,
+                operation: operation.clone(),
+            };
+            let response = self.ask(request).await?;
+            if response.status == Status::Ok {
+                return Ok(response);
+            }
+            tries -= 1;
+            if tries == 0 || !ASK_AGAIN.contains(&response.status) {
+                return Err(CardError::Status(response.status));
+            }
+            progress(&format!("{}; asking again", response.status));
+            sleep(AGAIN).await;
         }
     }
 

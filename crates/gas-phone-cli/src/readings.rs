@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use gas_api::HexBytes;
-use gas_link::{Operation, Records, Status};
+use gas_link::{Operation, Records};
 use gas_phone::Wanted;
 use gas_token::{StateFlags, Tagged};
 
@@ -104,10 +104,7 @@ async fn fetch_some(
     wanted: &Wanted,
 ) -> Result<Option<Wanted>, Trouble> {
     progress(&format!("readings: up to {} to fetch ...", wanted.left()));
-    let answer = card.ask(wanted.request(request_id()?)).await?;
-    if answer.status != Status::Ok {
-        return Err(CardError::Status(answer.status).into());
-    }
+    let answer = card.ask_ok(wanted.request(request_id()?).operation).await?;
     let records = Records::parse(&answer.body).map_err(CardError::from)?;
     let kept = known.history.keep(wanted, &records);
     Ok(kept.context("the card's readings")?)

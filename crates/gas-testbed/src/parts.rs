@@ -337,6 +337,13 @@ impl Site {
         command
     }
 
+    /// Takes away the name of a killed meter's line: the system gives its pseudo terminal to others, and
+    /// the card must not talk to them.
+    pub(crate) fn cut_serial_line(&self) -> anyhow::Result<()> {
+        let link = self.dir(Part::Meter).join(SERIAL_LINK);
+        fs::remove_file(&link).with_context(|| format!("cannot remove {}", link.display()))
+    }
+
     /// Where a person at the meter is played.
     pub(crate) fn meter_control(&self) -> PathBuf {
         self.dir(Part::Meter).join(CONTROL_SOCKET)

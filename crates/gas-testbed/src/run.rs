@@ -148,7 +148,11 @@ impl Run {
             .running
             .remove(&part)
             .with_context(|| format!("{} does not run", part.name()))?;
-        process.kill9().await
+        process.kill9().await?;
+        if part == Part::Meter {
+            self.site.cut_serial_line()?;
+        }
+        Ok(())
     }
 
     /// SIGTERM, and waits until the part has ended.
