@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -21,6 +21,7 @@ use gas_token_keys::MeterKeys;
 use gas_units::{MeterNumber, Unit, UnixTime};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -436,5 +437,22 @@ fn the_link_points_to_the_new_line_after_a_restart() {
         let answer = Answer::parse(&meter.frame(serial));
         assert_eq!(answer, Ok(Answer::RecordsKept(None)));
         meter.kill();
+    }
+}
+
+#[test]
+fn a_meter_that_stops_takes_its_own_link_away_and_no_other() {
+    let place = Place::new();
+    for stranger in [None, Some("/dev/null")] {
+        let mut meter = place.start(&["--speed", "0"]);
+        if let Some(line) = stranger {
+            fs::remove_file(place.path("tty")).unwrap();
+            symlink(line, place.path("tty")).unwrap();
+        }
+        let pid = Pid::from_child(&meter.child);
+        kill_process(pid, Signal::TERM).unwrap();
+        assert!(meter.child.wait().unwrap().success());
+        let left = fs::read_link(place.path("tty")).ok();
+        assert_eq!(left.as_deref(), stranger.map(Path::new));
     }
 }

@@ -1,6 +1,7 @@
 //! Every part's command and configuration, in one place.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
@@ -341,7 +342,13 @@ impl Site {
     /// the card must not talk to them.
     pub(crate) fn cut_serial_line(&self) -> anyhow::Result<()> {
         let link = self.dir(Part::Meter).join(SERIAL_LINK);
-        fs::remove_file(&link).with_context(|| format!("cannot remove {}", link.display()))
+        match fs::remove_file(&link) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", link.display()))
+            }
+            // A meter that had ended by itself took it away.
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Where a person at the meter is played.

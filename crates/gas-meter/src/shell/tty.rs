@@ -30,6 +30,20 @@ pub(crate) struct Tty {
     _slave: OwnedFd,
     sending: Option<JoinHandle<()>>,
     pace: bool,
+    link: PathBuf,
+    line: PathBuf,
+}
+
+impl Drop for Tty {
+    /// Takes the link away: the system gives the line's name to others next, and a card that opened it
+    /// would talk to them. A link to another line is another meter's.
+    fn drop(&mut self) {
+        if std::fs::read_link(&self.link).is_ok_and(|line| line == self.line)
+            && let Err(error) = std::fs::remove_file(&self.link)
+        {
+            tracing::warn!(%error, link = %self.link.display(), "the link to the serial line stays");
+        }
+    }
 }
 
 impl Tty {
@@ -49,6 +63,8 @@ impl Tty {
             _slave: slave,
             sending: None,
             pace,
+            link: link.to_owned(),
+            line: path,
         })
     }
 
