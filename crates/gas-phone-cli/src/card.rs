@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gas_hci::{Central, CentralConfig, CentralError, CentralLink, HciError};
+use gas_hci::{Central, CentralConfig, CentralError, CentralLink};
 use gas_link::{
     AnswerError, CardReport, CardState, CentralOffer, Info, InfoError, Operation, Request,
     Response, Status,
@@ -29,7 +29,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CardError {
     #[error("the Bluetooth radio cannot be used ({0})")]
-    Radio(#[from] HciError),
+    Radio(String),
     #[error("no card was found; hold the phone closer to the meter")]
     NoCard,
     #[error("no card of meter {0} was found; hold the phone closer to that meter")]
@@ -97,7 +97,8 @@ impl Bluetooth {
                 address: phone.address(),
                 bonds: phone.bonds(),
             };
-            self.central = Some(Central::start(config).await?);
+            let central = Central::start(config).await;
+            self.central = Some(central.map_err(|error| CardError::Radio(error.to_string()))?);
         }
         let Some(central) = &self.central else {
             return Err(CardError::NoCard);

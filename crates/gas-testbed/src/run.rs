@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use gas_http::create_private_dir;
 use gas_units::{MeterNumber, Volume};
 use tokio::process::Command;
@@ -17,6 +17,8 @@ use crate::process::{Process, Ready};
 pub struct Run {
     pub(crate) site: Site,
     running: BTreeMap<Part, Process>,
+    /// Held while this runs from the directory: two would take each other's ports and data.
+    _lock: File,
 }
 
 impl Run {
@@ -39,6 +41,7 @@ impl Run {
         parts: &[Part],
     ) -> anyhow::Result<Self> {
         create_private_dir(dir)?;
+        let lock = lock(dir)?;
         let site = Site::open(dir.canonicalize()?, settings)?;
         for part in Part::ALL {
             create_private_dir(&site.dir(part))?;
@@ -48,6 +51,7 @@ impl Run {
         Ok(Self {
             site,
             running: BTreeMap::new(),
+            _lock: lock,
         })
     }
 
@@ -283,7 +287,7 @@ impl Run {
     /// Removes a run directory that [`Run::setup`] made; any other folder is left alone.
     ///
     /// # Errors
-    /// When there is something there that is not a run directory, or it cannot be removed.
+    /// When there is something there that is not a run directory, it is in use, or it cannot be removed.
     pub fn remove(dir: &Path) -> anyhow::Result<()> {
         if !dir.try_exists()? {
             return Ok(());
@@ -293,13 +297,36 @@ impl Run {
             "{} is not a run directory; it was left alone",
             dir.display()
         );
+        let _not_in_use = lock(dir)?;
         fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))
+    }
+}
+
+fn lock(dir: &Path) -> anyhow::Result<File> {
+    let file = File::create(dir.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "everything runs from {} already; stop that first (Ctrl-C), or use another --run-dir",
+            dir.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error).context("cannot lock the run directory"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_directory_runs_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = lock(dir.path()).unwrap();
+        let error = lock(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("runs from"), "{error}");
+        drop(held);
+        lock(dir.path()).unwrap();
+    }
 
     #[test]
     fn only_a_run_directory_is_removed() {
