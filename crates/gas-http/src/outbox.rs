@@ -14,6 +14,9 @@ use crate::serve::Stop;
 const AT_ONCE: usize = 4;
 /// How long to wait after the store failed.
 const STORE_FAILED: Duration = Duration::from_secs(1);
+/// How long the outbox goes unread at most. Whoever saved an effect may be gone before it could wake the
+/// runner: a request that is hung up on ends between its commit and the wake.
+const LOOK_AT_LATEST: Duration = Duration::from_secs(1);
 /// How often to look while what is due earliest is under way already.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How long effects under way may take to end after a stop is wanted.
@@ -159,10 +162,10 @@ impl<O: Outbox> OutboxRunner<O> {
             self.known.insert(task.id(), entry);
         }
         let Some(next) = self.outbox.next_due().await? else {
-            return Ok(None);
+            return Ok(Some(LOOK_AT_LATEST));
         };
         let wait = next.millis().saturating_sub(now().millis());
-        let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0));
+        let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0)).min(LOOK_AT_LATEST);
         Ok(Some(if self.under_way.is_empty() {
             wait
         } else {

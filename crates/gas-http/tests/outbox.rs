@@ -177,6 +177,19 @@ async fn what_waits_at_the_start_is_performed_and_so_is_what_a_wake_announces() 
     assert!(memory.all_done());
 }
 
+/// A request that is hung up on between its commit and the wake leaves an effect that nobody announces.
+#[tokio::test]
+async fn what_nobody_announces_is_performed_all_the_same() {
+    let memory = Memory::new(100);
+    memory.put("before", 0, false);
+    let running = Running::start(&memory);
+    memory.until(|seen| seen.performed.len() == 1).await;
+    memory.put("unannounced", 0, false);
+    memory.until(|seen| seen.performed.len() == 2).await;
+    running.end().await;
+    assert!(memory.all_done());
+}
+
 #[tokio::test]
 async fn a_failure_and_a_panic_are_tried_again_until_done() {
     let memory = Memory::new(100);
