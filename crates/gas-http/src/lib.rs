@@ -17,7 +17,7 @@ mod serve;
 pub mod webhook;
 
 pub use access_key::{AccessKey, AccessKeyError, Caller, Callers, CallersError};
-pub use clock::{RandomError, now, random};
+pub use clock::{Clock, Entropy, RandomError, now, random};
 pub use extract::{BODY_MAX, Json, Path, Query};
 pub use outbox::{DueEffect, Outbox, OutboxRunner, Waker};
 pub use peer::{ANSWER_MAX, Peer, PeerError};
