@@ -128,14 +128,14 @@ impl Cloud {
         let config = &setup.config;
         let peer =
             |name, url: &str, key| Peer::new(name, url, Some(key)).map_err(StartError::Config);
-        let pay_key = config.pay.public_key;
+        let pay_key = config.pay.public_key.clone();
         let webhook_key = ed25519_dalek::VerifyingKey::from_bytes(&pay_key.to_bytes())
             .map_err(|error| StartError::Config(error.into()))?;
         Ok(Arc::new(Self {
             store: CloudStore::open(&setup.database).await?,
             company: peer("company", &config.company.url, &setup.company_access_key)?,
             pay: peer("payment", &config.pay.url, &setup.pay_access_key)?,
-            company_key: config.company.public_key,
+            company_key: config.company.public_key.clone(),
             pay_key,
             webhook_key,
             news: News::new(),

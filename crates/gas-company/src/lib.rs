@@ -14,10 +14,10 @@ mod provision;
 mod routes;
 mod view;
 
-pub use company::{Clock, Company, NONCE_VALID_MS, QUOTE_VALID_MS};
+pub use company::{Company, NONCE_VALID_MS, QUOTE_VALID_MS};
 pub use config::{Config, ConfigError, Setup, init, open_files};
 pub use keys::KeyStore;
-pub use provision::{AddMeterError, NewMeter, add_meter};
+pub use provision::{AddMeterError, NewMeter, Provisioned, add_meter};
 pub use routes::routes;
 
 use axum::Router;

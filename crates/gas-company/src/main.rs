@@ -3,12 +3,11 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gas_company::{Company, NewMeter, Setup, add_meter, app, init, open_files};
-use gas_http::{Stop, create_private_dir, log_to_stderr, serve};
+use gas_http::{Clock, Entropy, Stop, create_private_dir, log_to_stderr, serve};
 use gas_store::company::CompanyStore;
 use gas_tariff::Tariff;
 use gas_units::{MeterNumber, Money, Unit, Volume};
@@ -100,13 +99,13 @@ async fn run(data: DataDir) -> anyhow::Result<()> {
     let store = CompanyStore::open(&setup.database)
         .await
         .context("the database cannot be opened")?;
-    let clock = Arc::new(gas_http::now);
     let company = Company::new(
         store.clone(),
         setup.keys,
         setup.statement_key,
         setup.pay_key,
-        clock,
+        Clock::system(),
+        Entropy::system(),
     );
     let stop = Stop::on_signals()?;
     let listen = &setup.config.listen;

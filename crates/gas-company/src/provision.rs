@@ -5,6 +5,7 @@ use gas_sales::{MeterBook, TariffYear};
 use gas_store::StoreError;
 use gas_store::company::{AddOutcome, CompanyStore};
 use gas_tariff::Tariff;
+use gas_token_keys::MeterKey;
 use gas_units::{MeterNumber, Money, Unit, UnixMillis, Volume};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -56,8 +57,25 @@ pub enum AddMeterError {
 }
 
 /// What a meter is made with. It holds the meter's key, and no other.
+#[derive(Clone, Debug)]
+pub struct Provisioned {
+    /// Its number.
+    pub meter: MeterNumber,
+    /// Generation of its key.
+    pub generation: u8,
+    /// Its key.
+    pub key: MeterKey,
+    /// What it counts in.
+    pub unit: Unit,
+    /// Most that its balance may come to, in its unit.
+    pub limit: u32,
+    /// What its gas costs.
+    pub tariff: Tariff,
+}
+
+/// [`Provisioned`] as the file says it.
 #[derive(Serialize)]
-struct Provisioning<'a> {
+struct ProvisioningFile<'a> {
     meter: MeterNumber,
     generation: u8,
     meter_key_hex: &'a str,
@@ -78,6 +96,27 @@ pub async fn add_meter(
     out: &Path,
     now: UnixMillis,
 ) -> Result<(), AddMeterError> {
+    let provisioned = provision(store, keys, new, now).await?;
+    let key_hex = Zeroizing::new(hex::encode(provisioned.key.expose()));
+    let file = ProvisioningFile {
+        meter: provisioned.meter,
+        generation: provisioned.generation,
+        meter_key_hex: &key_hex,
+        unit: provisioned.unit,
+        limit: provisioned.limit,
+        tariff: provisioned.tariff,
+    };
+    let text = Zeroizing::new(serde_json::to_vec_pretty(&file)?);
+    Ok(write_private(out, &text)?)
+}
+
+/// Takes a meter into the books, where it is not there yet with the same settings.
+pub(crate) async fn provision(
+    store: &CompanyStore,
+    keys: &KeyStore,
+    new: NewMeter,
+    now: UnixMillis,
+) -> Result<Provisioned, AddMeterError> {
     if new.limit == 0 || i32::try_from(new.limit).is_err() {
         return Err(AddMeterError::Limit);
     }
@@ -104,18 +143,14 @@ pub async fn add_meter(
         AddOutcome::Known(known) if settings(&known) == settings(&book) => known.generation,
         AddOutcome::Known(_) => return Err(AddMeterError::Differs(new.meter)),
     };
-    let key = keys.meter_key(new.meter, generation);
-    let key_hex = Zeroizing::new(hex::encode(key.expose()));
-    let provisioning = Provisioning {
+    Ok(Provisioned {
         meter: new.meter,
         generation,
-        meter_key_hex: &key_hex,
+        key: keys.meter_key(new.meter, generation),
         unit: new.unit,
         limit: new.limit,
         tariff: new.tariff,
-    };
-    let text = Zeroizing::new(serde_json::to_vec_pretty(&provisioning)?);
-    Ok(write_private(out, &text)?)
+    })
 }
 
 fn settings(book: &MeterBook) -> (Unit, Tariff, u32, Money) {

@@ -8,7 +8,7 @@ use gas_token::{Command, ParseError};
 use gas_units::{MeterNumber, VendId};
 
 /// Whose word this phone takes: keys that it was given, never by the cloud that it checks with them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Trust {
     /// Signs quotes, issues and settlements.
     pub company: VerifyingKey,

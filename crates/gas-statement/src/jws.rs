@@ -95,7 +95,7 @@ impl<T: Statement> Signed<T> {
             .try_into()
             .map_err(|_| StatementError::Signature)?;
         let signed = format!("{header}.{payload}");
-        if !key.holds(signed.as_bytes(), signature) {
+        if !key.holds(compact, signed.as_bytes(), signature) {
             return Err(StatementError::Signature);
         }
         let statement = serde_json::from_slice(&decode(payload, "payload")?)
@@ -221,7 +221,13 @@ mod tests {
         assert_eq!(key.verifying_key().to_bytes().as_slice(), public);
         let (signed, signature) = expected.rsplit_once('.').unwrap();
         let signature = decode(signature, "signature").unwrap().try_into().unwrap();
-        assert!(key.verifying_key().holds(signed.as_bytes(), signature));
-        assert!(!key.verifying_key().holds(b"another text", signature));
+        assert!(
+            key.verifying_key()
+                .signature_holds(signed.as_bytes(), signature)
+        );
+        assert!(
+            !key.verifying_key()
+                .signature_holds(b"another text", signature)
+        );
     }
 }

@@ -5,6 +5,7 @@ use ed25519_dalek::Signer as _;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256Digest;
+use crate::memory::Memory;
 
 /// Names a key in a statement's header: first 8 bytes of SHA-256 of the public key, in hexadecimal.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -35,7 +36,10 @@ impl SigningKey {
     /// The public half.
     #[must_use]
     pub fn verifying_key(&self) -> VerifyingKey {
-        VerifyingKey(self.0.verifying_key())
+        VerifyingKey {
+            key: self.0.verifying_key(),
+            memory: None,
+        }
     }
 
     pub(crate) fn sign(&self, bytes: &[u8]) -> [u8; 64] {
@@ -48,10 +52,22 @@ impl SigningKey {
 #[error("not an Ed25519 public key: 64 lower-case hexadecimal digits of a point of large order")]
 pub struct KeyError;
 
-/// With which anyone checks statements; 64 lower-case hexadecimal digits in JSON.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// With which anyone checks statements; 64 lower-case hexadecimal digits in JSON. Two are equal where the
+/// key is, whatever they remember.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct VerifyingKey(ed25519_dalek::VerifyingKey);
+pub struct VerifyingKey {
+    key: ed25519_dalek::VerifyingKey,
+    memory: Option<Memory>,
+}
+
+impl PartialEq for VerifyingKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for VerifyingKey {}
 
 impl VerifyingKey {
     /// Takes the 32 bytes of an Ed25519 public key.
@@ -63,25 +79,53 @@ impl VerifyingKey {
         if key.is_weak() {
             return Err(KeyError);
         }
-        Ok(Self(key))
+        Ok(Self { key, memory: None })
+    }
+
+    /// The same key, which from now on remembers the last `capacity` statements whose signature it found
+    /// to hold, and checks no signature twice. For servers, which are shown the same statement at every
+    /// step of a vend. Clones share the memory; 0 remembers nothing.
+    #[must_use]
+    pub fn remembering(self, capacity: usize) -> Self {
+        Self {
+            key: self.key,
+            memory: Some(Memory::new(capacity)),
+        }
     }
 
     /// The 32 bytes.
     #[must_use]
-    pub fn to_bytes(self) -> [u8; 32] {
-        self.0.to_bytes()
+    pub fn to_bytes(&self) -> [u8; 32] {
+        self.key.to_bytes()
     }
 
     /// The name by which statements call this key.
     #[must_use]
     pub fn key_id(&self) -> KeyId {
-        let Sha256Digest(digest) = Sha256Digest::of(self.0.as_bytes());
+        let Sha256Digest(digest) = Sha256Digest::of(self.key.as_bytes());
         KeyId(hex::encode(&digest[..8]))
     }
 
-    pub(crate) fn holds(&self, bytes: &[u8], signature: [u8; 64]) -> bool {
+    /// Whether `signature` over `signed` holds. `whole` is the text that both were read from, byte for
+    /// byte: it is what is remembered, so that a text which differs anywhere is checked anew.
+    pub(crate) fn holds(&self, whole: &str, signed: &[u8], signature: [u8; 64]) -> bool {
+        let Some(memory) = &self.memory else {
+            return self.signature_holds(signed, signature);
+        };
+        let statement = Sha256Digest::of(whole.as_bytes());
+        if memory.knows(statement) {
+            return true;
+        }
+        let holds = self.signature_holds(signed, signature);
+        if holds {
+            memory.remember(statement);
+        }
+        holds
+    }
+
+    pub(crate) fn signature_holds(&self, signed: &[u8], signature: [u8; 64]) -> bool {
         let signature = ed25519_dalek::Signature::from_bytes(&signature);
-        self.0.verify_strict(bytes, &signature).is_ok()
+        self.key.verify_strict(signed, &signature).is_ok()
     }
 }
 
@@ -152,9 +196,34 @@ mod tests {
     #[test]
     fn public_keys_read_back() {
         let key = SigningKey::from_bytes(&[1; 32]).verifying_key();
-        assert_eq!(key.to_string().parse(), Ok(key));
+        assert_eq!(key.to_string().parse(), Ok(key.clone()));
         let json = serde_json::to_string(&key).unwrap();
         assert_eq!(serde_json::from_str::<VerifyingKey>(&json).unwrap(), key);
         assert_eq!(key.key_id().to_string().len(), 16);
+    }
+
+    #[test]
+    fn what_held_once_is_not_checked_again_and_what_did_not_always_is() {
+        let signer = SigningKey::from_bytes(&[1; 32]);
+        let key = signer.verifying_key().remembering(8);
+        let shared = key.clone();
+        let (good, bad) = (signer.sign(b"text"), [0; 64]);
+        // The wrong signature beside a remembered text: only the memory can say yes to it.
+        assert!(!key.holds("whole", b"text", bad));
+        assert!(!key.holds("whole", b"text", bad), "a forged one never is");
+        assert!(key.holds("whole", b"text", good));
+        assert!(shared.holds("whole", b"text", bad), "clones share it");
+        assert!(!key.holds("another", b"text", bad));
+        assert!(!key.remembering(8).holds("whole", b"text", bad));
+        let forgetful = signer.verifying_key();
+        assert!(forgetful.holds("whole", b"text", good));
+        assert!(!forgetful.holds("whole", b"text", bad), "off by default");
+    }
+
+    #[test]
+    fn keys_are_equal_whatever_they_remember() {
+        let key = SigningKey::from_bytes(&[1; 32]).verifying_key();
+        assert_eq!(key.clone().remembering(8), key);
+        assert_ne!(SigningKey::from_bytes(&[2; 32]).verifying_key(), key);
     }
 }

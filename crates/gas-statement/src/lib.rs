@@ -9,6 +9,7 @@ mod chain;
 mod digest;
 mod jws;
 mod key;
+mod memory;
 mod statement;
 
 pub use chain::{ChainError, check_chain};

@@ -143,6 +143,57 @@ fn another_key_is_refused() {
 }
 
 #[test]
+fn a_key_that_remembers_judges_like_one_that_does_not() {
+    let compact = Signed::sign(&company(), a_quote()).unwrap().into_parts().0;
+    let (plain, remembering) = (
+        company().verifying_key(),
+        company().verifying_key().remembering(4),
+    );
+    let judge = |text: &str| {
+        let verdict = Signed::<Quote>::verify(text, &remembering);
+        assert_eq!(verdict, Signed::verify(text, &plain), "{text}");
+        verdict.is_ok()
+    };
+    // The genuine one is shown again between all that is not.
+    for at in 0..compact.len() {
+        let mut changed = compact.clone().into_bytes();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        assert!(judge(&compact));
+        assert!(!judge(&String::from_utf8(changed).unwrap()));
+        assert!(!judge(&compact[..at]));
+    }
+    // A statement of another kind is no quote, remembered or not.
+    let payment = a_payment(&Signed::sign(&company(), a_quote()).unwrap());
+    let payment = Signed::sign(&company(), payment).unwrap();
+    assert!(Signed::<Payment>::verify(payment.compact(), &remembering).is_ok());
+    assert!(!judge(payment.compact()));
+}
+
+#[test]
+fn threads_share_a_memory_and_none_is_fooled() {
+    let key = company().verifying_key().remembering(3);
+    let genuine = |number| {
+        let mut quote = a_quote();
+        quote.last_seq = number;
+        Signed::sign(&company(), quote).unwrap().into_parts().0
+    };
+    std::thread::scope(|threads| {
+        for first in 0..4 {
+            let key = key.clone();
+            threads.spawn(move || {
+                for round in 0..20 {
+                    let good = genuine((first + round) % 5);
+                    let forged = format!("{}AAAA", &good[..good.len() - 4]);
+                    assert!(Signed::<Quote>::verify(&forged, &key).is_err());
+                    assert!(Signed::<Quote>::verify(&good, &key).is_ok());
+                    assert!(Signed::<Quote>::verify(&forged, &key).is_err());
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn another_kind_of_statement_is_refused() {
     let quote = Signed::sign(&company(), a_quote()).unwrap();
     let payment = Signed::sign(&company(), a_payment(&quote)).unwrap();

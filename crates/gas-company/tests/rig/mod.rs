@@ -10,7 +10,7 @@ use axum::http::{Method, Request, StatusCode, header};
 use gas_api::company::{BelievedState, Nonces, QuoteMade, ReceiptBelieved, Sale};
 use gas_api::{HexBytes, Problem};
 use gas_company::{Company, KeyStore, NewMeter, add_meter, app};
-use gas_http::{AccessKey, Callers};
+use gas_http::{AccessKey, Callers, Clock, Entropy};
 use gas_statement::{Currency, Payment, Quote, Signed, SigningKey, quote_hash};
 use gas_store::company::CompanyStore;
 use gas_tariff::Tariff;
@@ -181,7 +181,8 @@ impl Bench {
             KeyStore::new(MasterKey::from_bytes(MASTER)),
             company_key(),
             pay_key().verifying_key(),
-            Arc::new(move || UnixMillis::from_millis(time.load(Ordering::SeqCst))),
+            Clock::new(move || UnixMillis::from_millis(time.load(Ordering::SeqCst))),
+            Entropy::system(),
         );
         app(callers(), company)
     }

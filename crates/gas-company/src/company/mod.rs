@@ -1,7 +1,18 @@
+//! What can be asked of the company, one file per noun. Each method is what a route of the same name
+//! answers; it awaits nothing but the store, so whoever polls it may drop it between any two store calls.
+
+mod nonces;
+mod quotes;
+mod receipts;
+mod records;
+mod reservations;
+mod sales;
+mod states;
+
 use std::fmt;
 use std::sync::Arc;
 
-use gas_http::Problem;
+use gas_http::{Clock, Entropy, Problem};
 use gas_sales::{MeterBook, Proven, prove_status};
 use gas_statement::{SigningKey, VerifyingKey};
 use gas_store::company::CompanyStore;
@@ -10,6 +21,7 @@ use gas_units::{MeterNumber, UnixMillis};
 
 use crate::keys::{KeyStore, KeysOfMeter};
 use crate::problems::{meter_unknown, not_proven};
+use crate::provision::{AddMeterError, NewMeter, Provisioned, provision};
 
 /// How long a payment may be begun for a quote, ms.
 pub const QUOTE_VALID_MS: i64 = 15 * 60 * 1000;
@@ -17,10 +29,11 @@ pub const QUOTE_VALID_MS: i64 = 15 * 60 * 1000;
 /// How long a status may answer a nonce, ms: long enough for a phone that fetched it ahead.
 pub const NONCE_VALID_MS: i64 = 15 * 60 * 1000;
 
-/// Tells the time.
-pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+/// Own quotes and payments that were verified lately are remembered: a vend shows each of them several
+/// times within minutes.
+const STATEMENTS_REMEMBERED: usize = 4_096;
 
-/// What every route works with. Cheap to clone.
+/// The gas company: its books, its keys, its rules. Cheap to clone.
 #[derive(Clone)]
 pub struct Company(Arc<Inner>);
 
@@ -28,8 +41,11 @@ struct Inner {
     store: CompanyStore,
     keys: KeyStore,
     statement_key: SigningKey,
+    /// The public half of `statement_key`.
+    own_key: VerifyingKey,
     pay_key: VerifyingKey,
     clock: Clock,
+    entropy: Entropy,
 }
 
 impl fmt::Debug for Company {
@@ -47,18 +63,32 @@ impl Company {
         statement_key: SigningKey,
         pay_key: VerifyingKey,
         clock: Clock,
+        entropy: Entropy,
     ) -> Self {
         Self(Arc::new(Inner {
             store,
             keys,
+            own_key: statement_key
+                .verifying_key()
+                .remembering(STATEMENTS_REMEMBERED),
             statement_key,
-            pay_key,
+            pay_key: pay_key.remembering(STATEMENTS_REMEMBERED),
             clock,
+            entropy,
         }))
     }
 
+    /// Takes a meter into the books and gives what it is made with. Again with the same settings, it gives
+    /// the same.
+    ///
+    /// # Errors
+    /// [`AddMeterError`]; the books stay as they were.
+    pub async fn provision(&self, new: NewMeter) -> Result<Provisioned, AddMeterError> {
+        provision(&self.0.store, &self.0.keys, new, self.now()).await
+    }
+
     pub(crate) fn now(&self) -> UnixMillis {
-        (self.0.clock)()
+        self.0.clock.now()
     }
 
     pub(crate) fn store(&self) -> &CompanyStore {

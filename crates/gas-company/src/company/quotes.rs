@@ -1,0 +1,47 @@
+use gas_api::company::{QuoteMade, QuoteWanted};
+use gas_api::{Digest, Jws};
+use gas_http::Problem;
+use gas_sales::Inquiry;
+use gas_statement::Sha256Digest;
+use gas_store::company::QuoteOutcome;
+use gas_tariff::Want;
+use gas_units::VendId;
+
+use super::{Company, QUOTE_VALID_MS};
+use crate::problems;
+
+impl Company {
+    /// What is to be paid, computed from a status that answers a live nonce and from the year's
+    /// purchases. The same id with the same words gives the same quote.
+    ///
+    /// # Errors
+    /// [`Problem`], as `PUT /v1/quotes/{vend_id}` answers it.
+    pub async fn quote(&self, vend_id: VendId, wanted: QuoteWanted) -> Result<QuoteMade, Problem> {
+        let request = Sha256Digest::of(&serde_json::to_vec(&wanted).map_err(Problem::ours)?);
+        let (_, status) = self.prove_status(wanted.meter, &wanted.status.0).await?;
+        let inquiry = Inquiry {
+            vend_id,
+            want: match wanted.want {
+                gas_api::Want::AmountFen(amount) => Want::Amount(amount),
+                gas_api::Want::VolumeCentiM3(volume) => Want::Volume(volume),
+            },
+            valid_for_ms: QUOTE_VALID_MS,
+        };
+        let outcome = self
+            .store()
+            .make_quote(&status, inquiry, request, self.statement_key(), self.now())
+            .await
+            .map_err(Problem::ours)?;
+        match outcome {
+            QuoteOutcome::Quoted(quote) => Ok(QuoteMade {
+                quote_hash: Digest(Sha256Digest::of(quote.as_bytes()).0),
+                quote: Jws(quote),
+            }),
+            QuoteOutcome::IdReused => Err(problems::id_reused(vend_id)),
+            QuoteOutcome::NonceNotLive => Err(problems::nonce_not_live()),
+            QuoteOutcome::OldState => Err(problems::old_state()),
+            QuoteOutcome::Contradicts(contradiction) => Err(problems::contradiction(contradiction)),
+            QuoteOutcome::Refused(refusal) => Err(problems::not_quoted(refusal)),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+use gas_api::company::{Sale, SaleWanted};
+use gas_http::Problem;
+use gas_sales::PaidQuote;
+use gas_statement::{Payment, Signed};
+use gas_store::company::SellOutcome;
+use gas_units::VendId;
+
+use super::Company;
+use crate::{problems, view};
+
+impl Company {
+    /// Issues the token for a payment that the payment server has signed, exactly once. Late money, and
+    /// money without a reservation, is issued for too.
+    ///
+    /// # Errors
+    /// [`Problem`], as `PUT /v1/sales/{vend_id}` answers it.
+    pub async fn sell(&self, vend_id: VendId, wanted: SaleWanted) -> Result<Sale, Problem> {
+        let payment = Signed::<Payment>::verify(&wanted.payment.0, self.pay_key())
+            .map_err(problems::not_the_payment_servers)?;
+        let quote = self.own_quote(vend_id).await?;
+        let paid = PaidQuote::new(quote, payment).map_err(problems::not_paid)?;
+        let book = self.book(paid.quote().statement().meter).await?;
+        let keys = self.keys_of(&book);
+        let outcome = self
+            .store()
+            .sell(&paid, &keys, self.statement_key(), self.now())
+            .await
+            .map_err(Problem::ours)?;
+        match outcome {
+            SellOutcome::Issued(row) => Ok(view::sale(&row)),
+            SellOutcome::IdReused => Err(problems::id_reused(vend_id)),
+            SellOutcome::Refused(refusal) => Err(problems::not_issued(refusal)),
+        }
+    }
+
+    /// Where a sale stands, with its token.
+    ///
+    /// # Errors
+    /// [`Problem`], as `GET /v1/sales/{vend_id}` answers it.
+    pub async fn sale(&self, vend_id: VendId) -> Result<Sale, Problem> {
+        let row = self.store().sale(vend_id).await.map_err(Problem::ours)?;
+        let row = row.ok_or_else(|| problems::vend_unknown(vend_id))?;
+        Ok(view::sale(&row))
+    }
+}
