@@ -177,7 +177,7 @@ mod tests {
         let server = |name: &str| ServerConfig {
             url: "http://127.0.0.1:1".to_owned(),
             access_key_file: name.into(),
-            public_key: key.unwrap(),
+            public_key: key.clone().unwrap(),
         };
         let config = Config {
             listen: "127.0.0.1:0".to_owned(),
