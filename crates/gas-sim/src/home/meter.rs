@@ -1,0 +1,147 @@
+//! The real meter core on a memory whose power can go at any byte.
+
+use gas_meter::{
+    Effect, Event, Household, MeterCore, Provision, SLOT_LEN, Slot, SnapshotBytes, Start, View,
+    newest, seal,
+};
+
+use crate::fault::Fault;
+use crate::sim::Sim;
+
+/// How long the meter is dark after its power was cut, ms.
+const DARK_MS: (u64, u64) = (200, 90_000);
+
+/// A meter.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    core: Option<MeterCore>,
+    memory: Vec<u8>,
+    slot: Slot,
+    counter: u64,
+    household: Household,
+    /// Until when it has lived, ms of virtual time.
+    lived_to: u64,
+    /// Counts its lives: what was on the way to an earlier one is lost.
+    life: u32,
+}
+
+/// What a meter did when it was told something.
+#[derive(Debug, Default)]
+pub(crate) struct MeterDid {
+    /// A frame to be sent, after so many ms. Replaces one that still waits.
+    pub(crate) transmit: Option<(u64, Vec<u8>)>,
+    /// Its power went; it is back after so many ms.
+    pub(crate) dark_ms: Option<u64>,
+}
+
+impl Meter {
+    pub(crate) fn new(provision: &Provision, start: Start, household: Household, now: u64) -> Self {
+        let core = MeterCore::new(provision, start);
+        let mut meter = Self {
+            memory: vec![0xFF; 2 * SLOT_LEN],
+            slot: Slot::B,
+            counter: 0,
+            household,
+            lived_to: now,
+            life: 0,
+            core: None,
+        };
+        let snapshot = core.snapshot();
+        meter.write(&snapshot, None);
+        meter.core = Some(core);
+        meter
+    }
+
+    /// Which of its lives it lives.
+    pub(crate) const fn life(&self) -> u32 {
+        self.life
+    }
+
+    /// What a person who looks at it sees; `None` while it is dark.
+    pub(crate) fn view(&self) -> Option<View> {
+        self.core.as_ref().map(MeterCore::view)
+    }
+
+    /// Bytes came on the serial line.
+    pub(crate) fn hear(&mut self, bytes: &[u8], sim: &mut Sim) -> MeterDid {
+        let mut did = self.live_on(sim);
+        if did.dark_ms.is_none() {
+            let line_ms = sim.now;
+            self.handle(Event::Serial { bytes, line_ms }, &mut did, sim);
+        }
+        did
+    }
+
+    /// Something happened at the meter itself.
+    pub(crate) fn happens(&mut self, event: Event<'_>, sim: &mut Sim) -> MeterDid {
+        let mut did = self.live_on(sim);
+        if did.dark_ms.is_none() {
+            self.handle(event, &mut did, sim);
+        }
+        did
+    }
+
+    /// The household burns gas and the clock runs, up to now.
+    pub(crate) fn live_on(&mut self, sim: &mut Sim) -> MeterDid {
+        let mut did = MeterDid::default();
+        let seconds = sim.now.saturating_sub(self.lived_to) / 1_000;
+        let Some(core) = self.core.as_ref().filter(|_| seconds > 0) else {
+            return did;
+        };
+        self.lived_to += seconds * 1_000;
+        let steps = self.household.steps(core, seconds);
+        self.handle(Event::Elapsed(&steps), &mut did, sim);
+        did
+    }
+
+    /// Power is back: it goes on with what its memory holds.
+    pub(crate) fn power_on(&mut self, now: u64) -> Result<(), String> {
+        let found = newest(&self.memory).ok_or("neither of the meter's slots is whole")?;
+        self.slot = found.slot;
+        self.counter = found.counter;
+        let core = MeterCore::restore(found.snapshot).map_err(|error| error.to_string())?;
+        self.core = Some(core);
+        self.lived_to = now;
+        Ok(())
+    }
+
+    fn handle(&mut self, event: Event<'_>, did: &mut MeterDid, sim: &mut Sim) {
+        let Some(core) = &mut self.core else {
+            return;
+        };
+        for effect in core.handle(event) {
+            match effect {
+                Effect::Persist(snapshot) => {
+                    let cut = sim.strikes(Fault::MeterPowerCut);
+                    if !self.write(&snapshot, cut.then_some(sim)) {
+                        self.core = None;
+                        self.life += 1;
+                        let (low, high) = DARK_MS;
+                        *did = MeterDid {
+                            dark_ms: Some(sim.rng.within(low, high)),
+                            transmit: None,
+                        };
+                        return;
+                    }
+                }
+                Effect::Transmit { wire, delay_ms } => {
+                    did.transmit = Some((delay_ms.into(), wire));
+                }
+                Effect::Report(_) => {}
+            }
+        }
+    }
+
+    /// Writes a snapshot to the slot that does not hold the newest one; with `cut`, the power goes at
+    /// some byte of it, or right behind it.
+    fn write(&mut self, snapshot: &SnapshotBytes, cut: Option<&mut Sim>) -> bool {
+        let (slot, counter) = (self.slot.other(), self.counter + 1);
+        let sealed = seal(counter, snapshot.as_slice());
+        let whole = cut.is_none();
+        let written = cut.map_or(sealed.len(), |sim| sim.rng.place(sealed.len() + 1));
+        let at = slot.offset();
+        self.memory[at..at + written].copy_from_slice(&sealed[..written]);
+        (self.slot, self.counter) = (slot, counter);
+        whole
+    }
+}

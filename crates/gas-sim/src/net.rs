@@ -1,0 +1,132 @@
+//! Messages between programs: phones and servers, servers among themselves, and the provider.
+
+use gas_api::cloud::{Consent, Nonce, NonceWanted, ReceiptDelivered, Vend, VendWanted};
+use gas_api::company::{
+    BelievedState, Nonces, NoncesWanted, QuoteMade, QuoteWanted, ReceiptBelieved, ReceiptReported,
+    ReservationWanted, Reserved, Sale, SaleWanted, StateReported,
+};
+use gas_api::pay::{Tender, TenderEvent, TenderWanted};
+use gas_tender::{CloseOutcome, Event as TenderCoreEvent, QueryAnswer};
+use gas_units::{UnixMillis, VendId};
+
+/// What one program asks of another.
+#[derive(Clone, Debug)]
+pub(crate) enum Ask {
+    /// Of the gas company's server.
+    Company(CompanyAsk),
+    /// Of the payment server.
+    Pay(PayAsk),
+    /// Of the cloud.
+    Cloud(CloudAsk),
+    /// Of the provider.
+    Provider(ProviderAsk),
+}
+
+/// Of the gas company's server.
+#[derive(Clone, Debug)]
+pub(crate) enum CompanyAsk {
+    Nonces(NoncesWanted),
+    State(StateReported),
+    Quote(VendId, QuoteWanted),
+    Reserve(VendId, ReservationWanted),
+    Release(VendId),
+    Sell(VendId, SaleWanted),
+    Receipt(VendId, ReceiptReported),
+}
+
+/// Of the payment server.
+#[derive(Clone, Debug)]
+pub(crate) enum PayAsk {
+    Open(VendId, TenderWanted),
+    Show(VendId, bool),
+    Notified { order_no: String, event_id: String },
+}
+
+/// Of the cloud.
+#[derive(Clone, Debug)]
+pub(crate) enum CloudAsk {
+    Nonce(NonceWanted),
+    Begin(VendId, VendWanted),
+    Tender(VendId, Consent),
+    Confirm(VendId, Consent),
+    Show(VendId),
+    Receipt(VendId, ReceiptDelivered),
+    TenderEvent(TenderEvent),
+}
+
+/// Of the provider.
+#[derive(Clone, Debug)]
+pub(crate) enum ProviderAsk {
+    Prepay {
+        order_no: String,
+        amount_fen: i64,
+        expires_at: UnixMillis,
+    },
+    Query(String),
+    Close(String),
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Told {
+    Done,
+    Nonces(Nonces),
+    State(BelievedState),
+    Quote(QuoteMade),
+    Reserved(Reserved),
+    Sale(Box<Sale>),
+    Receipt(Box<ReceiptBelieved>),
+    Tender(Box<Tender>),
+    Nonce(Nonce),
+    Vend(Box<Vend>),
+    Prepaid(TenderCoreEvent),
+    Queried(QueryAnswer),
+    Closed(CloseOutcome),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    /// A refusal, with its words.
+    Problem(Box<gas_api::Problem>),
+    /// Nothing came back: what became of it is unknown.
+    Silence,
+}
+
+/// How asking ended.
+pub(crate) type Outcome = Result<Told, Failure>;
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Asker {
+    /// A phone, in one of its lives.
+    Phone { phone: usize, life: u32 },
+    /// A task of a server, in one of its lives.
+    Task { server: usize, life: u32, task: u64 },
+    /// Somebody who takes no answer.
+    Nobody,
+}
+
+/// A message that arrives.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    /// The server.
+    pub(crate) server: usize,
+    /// What is asked.
+    pub(crate) ask: Ask,
+    /// Who asks.
+    pub(crate) asker: Asker,
+    /// The asker's number of it.
+    pub(crate) call: u64,
+}
+
+/// An answer that arrives.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    /// Who asked.
+    pub(crate) asker: Asker,
+    /// The asker's number of it.
+    pub(crate) call: u64,
+    /// The answer.
+    pub(crate) outcome: Outcome,
+}

@@ -1,0 +1,103 @@
+//! What happened, as a hash that two runs of one seed must share, and as a timeline for people.
+
+use std::fmt;
+
+/// FNV-1a's offset basis and prime, 128 bits.
+const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013B;
+
+/// The trace of a run.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    hash: u128,
+    events: u64,
+    lines: Option<Vec<String>>,
+}
+
+impl Trace {
+    /// An empty one; with `recording`, it keeps lines for people as well.
+    #[must_use]
+    pub fn new(recording: bool) -> Self {
+        Self {
+            hash: BASIS,
+            events: 0,
+            lines: recording.then(Vec::new),
+        }
+    }
+
+    /// Takes note of something that happened at `now` (ms of virtual time) to number `who`.
+    pub fn note(&mut self, now: u64, what: &'static str, who: usize, bytes: &[u8]) {
+        self.events += 1;
+        self.mix(&now.to_le_bytes());
+        self.mix(what.as_bytes());
+        self.mix(&who.to_le_bytes());
+        self.mix(bytes);
+    }
+
+    /// A line of the timeline, where one is kept.
+    pub fn line(&mut self, now: u64, line: impl FnOnce() -> String) {
+        if let Some(lines) = &mut self.lines {
+            lines.push(format!("{} {}", Clock(now), line()));
+        }
+    }
+
+    /// The hash of everything noted so far.
+    #[must_use]
+    pub const fn hash(&self) -> u128 {
+        self.hash
+    }
+
+    /// How many events were noted.
+    #[must_use]
+    pub const fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The timeline, where one was kept.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        self.lines.as_deref().unwrap_or_default()
+    }
+
+    fn mix(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.hash = (self.hash ^ u128::from(*byte)).wrapping_mul(PRIME);
+        }
+    }
+}
+
+/// Virtual time since the start of a run, for people.
+pub(crate) struct Clock(pub(crate) u64);
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, ms) = (self.0 / 1_000, self.0 % 1_000);
+        let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+        let (hours, minutes, seconds) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+        write!(f, "{days}d {hours:02}:{minutes:02}:{seconds:02}.{ms:03}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_event_is_another_hash() {
+        let trace = |who, bytes: &[u8]| {
+            let mut trace = Trace::new(false);
+            trace.note(1, "sent", who, bytes);
+            trace.hash()
+        };
+        assert_eq!(trace(1, b"a"), trace(1, b"a"));
+        assert_ne!(trace(1, b"a"), trace(2, b"a"));
+        assert_ne!(trace(1, b"a"), trace(1, b"b"));
+    }
+
+    #[test]
+    fn lines_tell_the_time() {
+        let mut trace = Trace::new(true);
+        trace.line(90_061_001, || "paid".to_owned());
+        assert_eq!(trace.lines(), ["1d 01:01:01.001 paid"]);
+    }
+}
