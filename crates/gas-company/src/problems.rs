@@ -138,6 +138,7 @@ pub(crate) fn not_paid(error: ChainError) -> Problem {
         ChainError::Quote(_)
         | ChainError::Credit
         | ChainError::Missing(_)
+        | ChainError::Order
         | ChainError::Payment
         | ChainError::Settled => return Problem::ours(error),
     };

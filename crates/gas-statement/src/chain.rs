@@ -1,11 +1,13 @@
 use crate::jws::{Signed, quote_hash};
-use crate::statement::{Issue, Payment, Quote, QuoteCheckError, Settlement, Statement};
+use crate::statement::{
+    Issue, Payment, Quote, QuoteCheckError, RefundOrder, Refunded, Settlement, Statement,
+};
 
 /// Why genuine statements do not belong together.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ChainError {
     /// The amounts of two statements differ.
-    #[error("the {0} names another amount than the quote")]
+    #[error("the {0} names another amount than what it follows from")]
     Amount(&'static str),
     /// The issue credits something else than the quote promised.
     #[error("the issue credits something else than the quote promised")]
@@ -14,10 +16,13 @@ pub enum ChainError {
     #[error("the {0} is missing, so what follows from it proves nothing")]
     Missing(&'static str),
     /// Two statements are about different meters.
-    #[error("the {0} is about another meter than the quote")]
+    #[error("the {0} is about another meter than what it follows from")]
     Meter(&'static str),
-    /// The issue was made for another payment.
-    #[error("the issue was made for another payment")]
+    /// The refund was made for another order.
+    #[error("the refund was made for another order")]
+    Order,
+    /// The issue, or the refund order, was made for another payment.
+    #[error("it was made for another payment")]
     Payment,
     /// The quote's own arithmetic does not hold.
     #[error("the quote does not hold: {0}")]
@@ -29,7 +34,7 @@ pub enum ChainError {
     #[error("the settlement does not show the token of the issue as applied")]
     Settled,
     /// Two statements are about different vends.
-    #[error("the {0} is about another vend than the quote")]
+    #[error("the {0} is about another vend than what it follows from")]
     Vend(&'static str),
 }
 
@@ -107,15 +112,48 @@ fn check_settlement(
     Ok(())
 }
 
+/// Whether a refund order, verified before, gives back exactly this payment, and whether `refunded` did so.
+///
+/// # Errors
+/// [`ChainError`] naming the first that does not fit.
+pub fn check_refund(
+    payment: &Signed<Payment>,
+    order: &Signed<RefundOrder>,
+    refunded: Option<&Signed<Refunded>>,
+) -> Result<(), ChainError> {
+    const ORDER: &str = "refund order";
+    const REFUNDED: &str = "refund";
+    let (paid, ordered) = (payment.statement(), order.statement());
+    same_vend_and_meter(paid, ordered, ORDER)?;
+    if ordered.payment_sha256 != payment.sha256() {
+        return Err(ChainError::Payment);
+    }
+    if ordered.amount_fen != paid.amount_fen {
+        return Err(ChainError::Amount(ORDER));
+    }
+    let Some(refunded) = refunded else {
+        return Ok(());
+    };
+    let done = refunded.statement();
+    same_vend_and_meter(ordered, done, REFUNDED)?;
+    if done.refund_id != ordered.refund_id || done.order_sha256 != order.sha256() {
+        return Err(ChainError::Order);
+    }
+    if done.amount_fen != ordered.amount_fen {
+        return Err(ChainError::Amount(REFUNDED));
+    }
+    Ok(())
+}
+
 fn same_vend_and_meter(
-    quote: &Quote,
+    first: &impl Statement,
     other: &impl Statement,
     name: &'static str,
 ) -> Result<(), ChainError> {
-    if other.vend_id() != quote.vend_id {
+    if other.vend_id() != first.vend_id() {
         return Err(ChainError::Vend(name));
     }
-    if other.meter() != quote.meter {
+    if other.meter() != first.meter() {
         return Err(ChainError::Meter(name));
     }
     Ok(())

@@ -1,5 +1,5 @@
 use gas_tariff::{CheckError, Explanation};
-use gas_units::{MeterNumber, Money, Unit, UnixMillis, UnixTime, VendId, Volume};
+use gas_units::{MeterNumber, Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// One of the four statements of this crate.
+/// One of the statements of this crate.
 pub trait Statement: Clone + DeserializeOwned + Serialize + sealed::Sealed {
     /// The `typ` of its JWS header (RFC 7515, section 4.1.9).
     const TYP: &'static str;
@@ -45,6 +45,8 @@ statements! {
     Payment = "pilotlight-payment+jws",
     Issue = "pilotlight-issue+jws",
     Settlement = "pilotlight-settlement+jws",
+    RefundOrder = "pilotlight-refund-order+jws",
+    Refunded = "pilotlight-refunded+jws",
 }
 
 /// The company: this vend costs that much, for these reasons.
@@ -214,4 +216,48 @@ pub struct Settlement {
     pub register_centi_m3: Volume,
     /// When the company came to believe it.
     pub settled_at_ms: UnixMillis,
+}
+
+/// The company: the meter has shown that it no longer holds this sale, so the money goes back.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefundOrder {
+    /// The refund; the provider is asked under this id.
+    pub refund_id: RefundId,
+    /// The vend whose sale was taken back.
+    pub vend_id: VendId,
+    /// The meter.
+    pub meter: MeterNumber,
+    /// SHA-256 of the compact JWS of the payment that goes back.
+    pub payment_sha256: Sha256Digest,
+    /// How much goes back: all that was paid for the vend.
+    pub amount_fen: Money,
+    /// Sequence of the debit token that took the sale off the meter.
+    pub seq: u32,
+    /// SHA-256 of the meter's message that shows the debit as applied.
+    pub message_sha256: Sha256Digest,
+    /// When the company came to believe that message.
+    pub ordered_at_ms: UnixMillis,
+}
+
+/// The payment server: the money went back.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refunded {
+    /// The refund.
+    pub refund_id: RefundId,
+    /// The vend.
+    pub vend_id: VendId,
+    /// The meter, as the order names it.
+    pub meter: MeterNumber,
+    /// SHA-256 of the order's compact JWS.
+    pub order_sha256: Sha256Digest,
+    /// At which provider.
+    pub provider: String,
+    /// The provider's own number of the refund.
+    pub provider_refund_id: String,
+    /// How much went back.
+    pub amount_fen: Money,
+    /// When, as the provider says.
+    pub refunded_at_ms: UnixMillis,
 }

@@ -6,10 +6,11 @@ use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use ed25519_dalek::Signer as _;
 use gas_statement::{
     COMPACT_MAX, ChainError, Currency, Evidence, Issue, Payment, Quote, QuoteCheckError, QuoteHash,
-    Settlement, Sha256Digest, Signed, SigningKey, StatementError, check_chain, quote_hash,
+    RefundOrder, Refunded, Settlement, Sha256Digest, Signed, SigningKey, Statement, StatementError,
+    check_chain, check_refund, quote_hash,
 };
 use gas_tariff::{CheckError, QuoteBasis, Tariff, Want};
-use gas_units::{Money, Unit, UnixMillis, UnixTime, VendId, Volume};
+use gas_units::{Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
 use proptest::prelude::*;
 
 const COMPANY: [u8; 32] = [1; 32];
@@ -481,6 +482,121 @@ fn a_settlement_of_something_else_does_not_hold() {
     for (change, why) in settlements {
         assert_eq!(bundle(|_| (), |_| (), change).check(), Err(why));
     }
+}
+
+fn an_order(payment: &Signed<Payment>) -> RefundOrder {
+    RefundOrder {
+        refund_id: RefundId::from_parts(1_795_422_900_000, [3; 10]),
+        vend_id: payment.statement().vend_id,
+        meter: payment.statement().meter,
+        payment_sha256: payment.sha256(),
+        amount_fen: payment.statement().amount_fen,
+        seq: 9,
+        message_sha256: Sha256Digest::of(b"receipt"),
+        ordered_at_ms: UnixMillis::from_millis(1_795_422_900_000),
+    }
+}
+
+fn a_refund(order: &Signed<RefundOrder>) -> Refunded {
+    Refunded {
+        refund_id: order.statement().refund_id,
+        vend_id: order.statement().vend_id,
+        meter: order.statement().meter,
+        order_sha256: order.sha256(),
+        provider: "wechat".to_owned(),
+        provider_refund_id: "refund".to_owned(),
+        amount_fen: order.statement().amount_fen,
+        refunded_at_ms: UnixMillis::from_millis(1_795_422_901_000),
+    }
+}
+
+/// A refund of the usual payment: its order and how it was done, changed.
+fn refund(
+    order: impl Fn(&mut RefundOrder),
+    refunded: impl Fn(&mut Refunded),
+) -> Result<(), ChainError> {
+    let payment = bundle(|_| (), |_| (), |_| ()).payment;
+    let mut ordered = an_order(&payment);
+    order(&mut ordered);
+    let ordered = sign(&company(), ordered);
+    let mut done = a_refund(&ordered);
+    refunded(&mut done);
+    check_refund(&payment, &ordered, None)?;
+    check_refund(&payment, &ordered, Some(&sign(&pay(), done)))
+}
+
+fn sign<T: Statement>(key: &SigningKey, statement: T) -> Signed<T> {
+    Signed::sign(key, statement).unwrap()
+}
+
+#[test]
+fn a_refund_gives_back_exactly_what_was_paid_and_ordered() {
+    let other_vend = VendId::from_parts(5, [5; 10]);
+    let other_meter = "00110000123457".parse().unwrap();
+    let other_refund = RefundId::from_parts(5, [5; 10]);
+    let one = Money::from_fen(1);
+    assert_eq!(refund(|_| (), |_| ()), Ok(()));
+    let orders: Vec<(Change<RefundOrder>, ChainError)> = vec![
+        (
+            Box::new(move |o| o.vend_id = other_vend),
+            ChainError::Vend("refund order"),
+        ),
+        (
+            Box::new(move |o| o.meter = other_meter),
+            ChainError::Meter("refund order"),
+        ),
+        (
+            Box::new(|o| o.payment_sha256 = Sha256Digest([9; 32])),
+            ChainError::Payment,
+        ),
+        (
+            Box::new(move |o| o.amount_fen = one),
+            ChainError::Amount("refund order"),
+        ),
+    ];
+    for (change, why) in orders {
+        assert_eq!(refund(change, |_| ()), Err(why));
+    }
+    let refunds: Vec<(Change<Refunded>, ChainError)> = vec![
+        (
+            Box::new(move |r| r.vend_id = other_vend),
+            ChainError::Vend("refund"),
+        ),
+        (
+            Box::new(move |r| r.meter = other_meter),
+            ChainError::Meter("refund"),
+        ),
+        (
+            Box::new(move |r| r.refund_id = other_refund),
+            ChainError::Order,
+        ),
+        (
+            Box::new(|r| r.order_sha256 = Sha256Digest([9; 32])),
+            ChainError::Order,
+        ),
+        (
+            Box::new(move |r| r.amount_fen = one),
+            ChainError::Amount("refund"),
+        ),
+    ];
+    for (change, why) in refunds {
+        assert_eq!(refund(|_| (), change), Err(why));
+    }
+}
+
+#[test]
+fn an_order_is_no_refund_and_a_refund_no_order() {
+    let payment = bundle(|_| (), |_| (), |_| ()).payment;
+    let order = Signed::sign(&company(), an_order(&payment)).unwrap();
+    let key = company().verifying_key();
+    assert_eq!(Signed::verify(order.compact(), &key), Ok(order.clone()));
+    assert!(matches!(
+        Signed::<Refunded>::verify(order.compact(), &key),
+        Err(StatementError::Type { .. })
+    ));
+    let refunded = Signed::sign(&pay(), a_refund(&order)).unwrap();
+    let key = pay().verifying_key();
+    assert_eq!(Signed::verify(refunded.compact(), &key), Ok(refunded));
 }
 
 proptest! {

@@ -1,4 +1,4 @@
-//! Money, volume, meter numbers, vend ids and times: the honest types everything else is made of.
+//! Money, volume, meter numbers, vend and refund ids, times: the honest types everything else is made of.
 //!
 //! Every value is an integer with its unit in its name. Text and bytes are parsed once, here, or
 //! refused with an error that says what was wrong. Imports nothing of ours; `no_std`.
@@ -9,12 +9,14 @@ extern crate alloc;
 
 mod meter_number;
 mod money;
+mod refund_id;
 mod time;
 mod vend_id;
 mod volume;
 
 pub use meter_number::{MeterNumber, MeterNumberError};
 pub use money::{Money, MoneyError};
+pub use refund_id::{RefundId, RefundIdError};
 pub use time::{UnixMillis, UnixTime};
 pub use vend_id::{VendId, VendIdError};
 pub use volume::{Unit, UnitError, Volume, VolumeError};
