@@ -3,7 +3,7 @@ use std::fmt;
 use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendState, VendWanted};
 use gas_api::{HexBytes, Problem, Want, codes};
 use gas_link::{Operation, OperationCode, Recall, Refusal, Request, RequestId, Response, Status};
-use gas_token::{Kind, Receipt, Tagged};
+use gas_token::{Kind, Receipt, ReceiptResult, Tagged, Total};
 use gas_units::{MeterNumber, UnixMillis, VendId};
 use serde::{Deserialize, Serialize};
 
@@ -54,9 +54,26 @@ pub struct TopUp {
     /// The cloud has said what it makes of this receipt.
     #[serde(default, skip_serializing_if = "is_false")]
     receipt_uploaded: bool,
+    /// Where the cloud stands, while that is behind what is proven here: it was restored from a backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    behind: Option<Behind>,
+    /// A cloud that is behind was told that it is paid.
+    #[serde(default, skip_serializing_if = "is_false")]
+    led_on: bool,
     /// It ended without payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended: Option<Unpaid>,
+}
+
+/// What a cloud still knows of a vend that was paid. What is proven stays proven; the cloud is led there
+/// again, and nobody is asked to pay again.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Behind {
+    /// Nothing.
+    Unknown,
+    /// The vend in this state and version.
+    At { state: VendState, version: u32 },
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -108,6 +125,8 @@ impl TopUp {
             in_vain: 0,
             receipt: None,
             receipt_uploaded: false,
+            behind: None,
+            led_on: false,
             ended: None,
         }
     }
@@ -191,6 +210,9 @@ impl TopUp {
             return Ok(self.beginning());
         };
         let statements = trust.check(vend, &self.expected(status))?;
+        if let Some(step) = self.leading_on(vend, status) {
+            return Ok(step);
+        }
         Ok(match vend.state {
             // Whatever the cloud has begun: nobody is asked to pay what was not shown and agreed to.
             VendState::Quoted | VendState::TenderRequested if self.agreed_at_ms.is_none() => {
@@ -214,12 +236,40 @@ impl TopUp {
     fn beginning(&self) -> Step {
         match &self.status {
             None => Step::ReadStatus,
-            Some(status) => Step::Begin(VendWanted {
-                meter: self.meter,
-                status: status.clone(),
-                want: self.want,
-            }),
+            Some(status) => self.begin(status),
         }
+    }
+
+    fn begin(&self, status: &HexBytes) -> Step {
+        Step::Begin(VendWanted {
+            meter: self.meter,
+            status: status.clone(),
+            want: self.want,
+        })
+    }
+
+    /// What leads a cloud that is behind to where the vend was; `None` where it is not behind, or not
+    /// needed yet: the token that is here goes to the meter first.
+    fn leading_on(&self, vend: &Vend, status: &HexBytes) -> Option<Step> {
+        let at_the_card = vend.token.is_some() && self.receipt.is_none();
+        let needed = !at_the_card && vend.state != VendState::Accepted;
+        let behind = self.behind.filter(|_| needed)?;
+        Some(match behind {
+            Behind::Unknown => self.begin(status),
+            Behind::At { state, version } => match state {
+                VendState::Quoted => Step::OpenTender(consent(vend)),
+                VendState::TenderRequested | VendState::Expired if self.led_on => Step::Follow {
+                    after_version: version,
+                },
+                VendState::TenderRequested | VendState::Expired => Step::Confirm(consent(vend)),
+                VendState::TenderConfirmed
+                | VendState::TokenIssued
+                | VendState::Delivered
+                | VendState::Accepted => Step::Follow {
+                    after_version: version,
+                },
+            },
+        })
     }
 
     fn paying(&self, vend: &Vend) -> Step {
@@ -347,14 +397,21 @@ impl TopUp {
     fn vend_shown(&mut self, vend: Vend, trust: &Trust) -> Result<(), EventError> {
         let status = self.status.as_ref().ok_or(EventError::Unexpected)?;
         trust.check(&vend, &self.expected(status))?;
-        if self
-            .vend
-            .as_ref()
-            .is_some_and(|known| known.version > vend.version)
-        {
-            // An answer that was overtaken by a later one.
+        let knows_less = |known: &Vend| {
+            (known.payment.is_some() && vend.payment.is_none())
+                || (known.token.is_some() && vend.token.is_none())
+                || (known.settlement.is_some() && vend.settlement.is_none())
+        };
+        if self.vend.as_ref().is_some_and(knows_less) {
+            let state = vend.state;
+            let version = vend.version;
+            // Once it is told, it asks by itself.
+            self.led_on = vend.consented_at_ms.is_some();
+            self.behind = Some(Behind::At { state, version });
             return Ok(());
         }
+        self.behind = None;
+        self.led_on = false;
         self.receipt_uploaded = self.receipt.is_some() && vend.receipt == self.receipt;
         if vend.state == VendState::Delivered
             && self.receipt_uploaded
@@ -385,6 +442,13 @@ impl TopUp {
             self.beginning_refused(problem);
             return Ok(());
         };
+        if problem.code == codes::VEND_UNKNOWN {
+            // Restored from a backup that is older than the vend: begin it again, by the same words.
+            self.behind = Some(Behind::Unknown);
+            self.led_on = false;
+            return Ok(());
+        }
+        let useless = problem.code == codes::WRONG_STATE && !self.shows_the_token();
         match vend.state {
             // Without a tender nothing can be paid: the cloud opens none after a refusal.
             VendState::Quoted
@@ -394,7 +458,7 @@ impl TopUp {
                 Ok(())
             }
             VendState::TokenIssued | VendState::Delivered
-                if self.receipt.is_some() && disbelieved(&problem.code) =>
+                if self.receipt.is_some() && (disbelieved(&problem.code) || useless) =>
             {
                 self.delivered_in_vain();
                 Ok(())
@@ -406,6 +470,25 @@ impl TopUp {
             | VendState::TokenIssued
             | VendState::Delivered
             | VendState::Accepted => Err(EventError::Refused(Box::new(problem))),
+        }
+    }
+
+    /// Whether the receipt at hand shows this vend's token, or a later one, on the meter.
+    fn shows_the_token(&self) -> bool {
+        let token = self.vend.as_ref().and_then(|vend| vend.token.as_ref());
+        let token = token.and_then(|token| Tagged::<Total>::parse(&token.0).ok());
+        let receipt = self.receipt.as_ref();
+        let receipt = receipt.and_then(|receipt| Tagged::<Receipt>::parse(&receipt.0).ok());
+        let (Some(token), Some(receipt)) = (token, receipt) else {
+            return false;
+        };
+        let (seq, tag) = (token.message.seq, token.tag.short());
+        let state = receipt.message.state;
+        match receipt.message.result {
+            ReceiptResult::Applied | ReceiptResult::Duplicate => {
+                state.last_seq > seq || (state.last_seq, state.last_tag) == (seq, tag)
+            }
+            ReceiptResult::Insufficient | ReceiptResult::OutOfRange => false,
         }
     }
 

@@ -31,9 +31,6 @@ pub enum Distrust {
     /// It does not rest on the status that this phone read.
     #[error("the quote does not rest on the meter's status that this phone read")]
     Reading,
-    /// The vend had come further before.
-    #[error("the vend was {0:?} before, and now that is taken back")]
-    TakenBack(VendState),
     /// The state says more than the statements prove.
     #[error("the vend is said to be {0:?}, but the {1} that proves it is missing")]
     Unproven(VendState, &'static str),
@@ -49,7 +46,7 @@ pub(crate) struct Expected<'a> {
     pub(crate) want: Want,
     /// The status sent, where this phone read it.
     pub(crate) status: &'a HexBytes,
-    /// As it was shown before: its quote never changes, and no state is taken back.
+    /// As it was shown before: its quote never changes.
     pub(crate) known: Option<&'a Vend>,
 }
 
@@ -146,13 +143,7 @@ fn check_names(vend: &Vend, expected: &Expected<'_>) -> Result<(), Distrust> {
     if vend.want != expected.want {
         return Err(Distrust::Other("amount or volume"));
     }
-    match expected.known {
-        // An older version is one that was overtaken on the way.
-        Some(known) if vend.version >= known.version && vend.state < known.state => {
-            Err(Distrust::TakenBack(known.state))
-        }
-        Some(_) | None => Ok(()),
-    }
+    Ok(())
 }
 
 fn check_quote(

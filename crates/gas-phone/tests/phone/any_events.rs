@@ -51,7 +51,9 @@ fn life(papers: &Papers, late: bool) -> Vec<Vend> {
         vend.consented_at_ms = Some(NOW);
     });
     if late {
-        push(VendState::Expired, &|_| {});
+        push(VendState::Expired, &|vend| {
+            vend.consented_at_ms = Some(NOW);
+        });
     }
     push(VendState::TenderConfirmed, &|_| {});
     push(VendState::TokenIssued, &|_| {});
@@ -223,8 +225,13 @@ fn live(top_up: &TopUp, event: Event) -> TopUp {
     if let Some(known) = top_up.vend() {
         let shown = next.vend().unwrap();
         assert_eq!(shown.quote, known.quote);
-        assert!(shown.state >= known.state && shown.version >= known.version);
+        // What is proven stays proven, whatever a restored cloud has forgotten.
+        assert!(known.payment.is_none() || shown.payment == known.payment);
         assert!(known.token.is_none() || shown.token == known.token);
+        assert!(known.settlement.is_none() || shown.settlement == known.settlement);
+        if known.payment.is_some() {
+            assert!(!matches!(step, Step::Offer | Step::Pay(_)), "{event:?}");
+        }
     }
     if top_up.receipt().is_some() && next.receipt() != top_up.receipt() {
         assert!(next.receipt().is_none() && disbelieves(&event), "{event:?}");
