@@ -3,18 +3,29 @@
 //! It carries and remembers. It can make no token, believes no reading (the company does) and no payment
 //! but the payment server's signed one. What it has to do at the other servers stands in its outbox, in
 //! the same transaction as the state that wants it, so it may die at any moment.
+//!
+//! [`Cloud`] is the server below HTTP: its methods take and give the API's types and await nothing but the
+//! store and the peers ([`CompanyPeer`], [`PayPeer`]). [`Dispatch`] performs its effects. [`Server`] puts HTTP,
+//! waiting and the outboxes' runners around both.
 #![forbid(unsafe_code)]
 
 mod cloud;
 mod config;
+mod http_peers;
 mod news;
 mod outbox;
+mod peers;
 mod phone;
+mod problems;
 mod rate;
 mod routes;
+mod server;
 mod view;
 
-pub use cloud::{Cloud, StartError};
+pub use cloud::{Cloud, Parts};
 pub use config::{Config, ConfigError, Init, RateLimit, ServerConfig, Setup, init};
+pub use outbox::Dispatch;
+pub use peers::{Answer, CompanyPeer, PayPeer};
 pub use phone::{PHONE_HEADER, PHONE_WINDOW_MS, phone_header};
-pub use routes::{app, doors};
+pub use routes::doors;
+pub use server::{Server, StartError};

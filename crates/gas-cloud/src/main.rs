@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use gas_cloud::{Cloud, Setup, app};
-use gas_http::{Stop, log_to_stderr, serve};
+use gas_cloud::{Server, Setup};
+use gas_http::{Clock, Stop, log_to_stderr, serve};
 use tokio::net::TcpListener;
 
 /// The cloud data server: between phones, the gas company and the payment server.
@@ -52,17 +52,17 @@ async fn main() -> anyhow::Result<()> {
 async fn run(data_dir: &Path) -> anyhow::Result<()> {
     let setup = Setup::read(data_dir)?;
     let stop = Stop::on_signals().context("signals cannot be listened to")?;
-    let cloud = Cloud::open(&setup, &stop).await?;
+    let server = Server::open(&setup, Clock::system(), &stop).await?;
     let listen = &setup.config.listen;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("cannot listen on {listen}"))?;
-    let tasks = cloud.start();
-    serve(listener, app(&cloud), stop.clone()).await?;
+    let tasks = server.start();
+    serve(listener, server.router(), stop.clone()).await?;
     stop.now();
     for task in tasks {
         task.await?;
     }
-    cloud.close().await;
+    server.close().await;
     Ok(())
 }

@@ -1,21 +1,19 @@
 use std::sync::Arc;
 
 use gas_api::cloud::Obstacle;
-use gas_api::company::{
-    ReceiptBelieved, ReceiptReported, ReservationWanted, Reserved, Sale, SaleWanted,
-};
+use gas_api::company::{ReceiptReported, ReservationWanted, SaleWanted};
 use gas_api::pay::{Presentation, Tender, TenderWanted};
 use gas_api::{HexBytes, codes};
-use gas_http::{BoxError, DueEffect, Outbox, PeerError, now};
-use gas_store::cloud::VendRow;
+use gas_http::{BoxError, DueEffect, Outbox, PeerError};
 use gas_units::{UnixMillis, VendId};
 use gas_vend::{Effect, Event, IssuedToken, Receiver, Settlement, VendState};
-use serde::de::IgnoredAny;
 
-use crate::cloud::{Cloud, LiveError, SeenError, With, obstacle};
+use crate::cloud::{Cloud, With};
+use crate::problems::{LiveError, SeenError, obstacle};
 
 /// Performs what has to be done at one of the other servers.
-pub(crate) struct Dispatch {
+#[derive(Debug)]
+pub struct Dispatch {
     cloud: Arc<Cloud>,
     receiver: Receiver,
 }
@@ -24,17 +22,10 @@ pub(crate) struct Dispatch {
 type Verdict<T> = Result<Result<T, Obstacle>, BoxError>;
 
 impl Dispatch {
-    pub(crate) const fn new(cloud: Arc<Cloud>, receiver: Receiver) -> Self {
+    /// For what `cloud` has to do at `receiver`.
+    #[must_use]
+    pub const fn new(cloud: Arc<Cloud>, receiver: Receiver) -> Self {
         Self { cloud, receiver }
-    }
-
-    async fn row(&self, vend_id: VendId) -> Result<VendRow, BoxError> {
-        Ok(self
-            .cloud
-            .store
-            .find(vend_id)
-            .await?
-            .ok_or(LiveError::Unknown)?)
     }
 
     async fn live(&self, vend_id: VendId, event: Event, id: &str) -> Result<(), BoxError> {
@@ -66,10 +57,9 @@ impl Dispatch {
     }
 
     async fn reserve(&self, vend_id: VendId, attempt: u32, id: &str) -> Result<(), BoxError> {
-        let quote_hash = self.row(vend_id).await?.vend.quote_hash();
-        let path = format!("/v1/reservations/{vend_id}");
+        let quote_hash = self.cloud.row(vend_id).await?.vend.quote_hash();
         let wanted = ReservationWanted { quote_hash };
-        let event = match verdict(self.cloud.company.put::<_, Reserved>(&path, &wanted).await)? {
+        let event = match verdict(self.cloud.company().reserve(vend_id, wanted).await)? {
             Ok(_) => Event::Reserved { attempt },
             Err(why) => Event::ReservationRefused { attempt, why },
         };
@@ -77,20 +67,19 @@ impl Dispatch {
     }
 
     async fn open_tender(&self, vend_id: VendId, id: &str) -> Result<(), BoxError> {
-        let quote = self.row(vend_id).await?.vend.quote().clone();
+        let quote = self.cloud.row(vend_id).await?.vend.quote().clone();
         let wanted = TenderWanted {
             quote,
             presentation: Presentation::Native,
         };
-        let path = format!("/v1/tenders/{vend_id}");
-        match verdict(self.cloud.pay.put::<_, Tender>(&path, &wanted).await)? {
+        match verdict(self.cloud.pay().open(vend_id, wanted).await)? {
             Ok(tender) => self.seen(vend_id, &tender, Some(0), id).await,
             Err(why) => self.live(vend_id, Event::TenderRefused { why }, id).await,
         }
     }
 
     async fn ask(&self, vend_id: VendId, number: Option<u32>, id: &str) -> Result<(), BoxError> {
-        let awaited = match self.row(vend_id).await?.vend.state() {
+        let awaited = match self.cloud.row(vend_id).await?.vend.state() {
             VendState::Quoted | VendState::TenderRequested => true,
             // Late money comes by itself; only a customer's word makes us ask for it.
             VendState::Expired => number.is_none(),
@@ -100,12 +89,11 @@ impl Dispatch {
             | VendState::Accepted => false,
         };
         if !awaited {
-            return Ok(self.cloud.store.done(id, now()).await?);
+            return Ok(self.cloud.store().done(id, self.cloud.now()).await?);
         }
         // The payment server asks the provider by its own timetable; a customer's word hastens it.
-        let query = if number.is_none() { "?ask=true" } else { "" };
-        let path = format!("/v1/tenders/{vend_id}{query}");
-        match verdict(self.cloud.pay.get::<Tender>(&path).await)? {
+        let answer = self.cloud.pay().show(vend_id, number.is_none()).await;
+        match verdict(answer)? {
             Ok(tender) => self.seen(vend_id, &tender, number, id).await,
             Err(why) => {
                 tracing::warn!(
@@ -118,16 +106,15 @@ impl Dispatch {
     }
 
     async fn issue_sale(&self, vend_id: VendId, attempt: u32, id: &str) -> Result<(), BoxError> {
-        let row = self.row(vend_id).await?;
+        let row = self.cloud.row(vend_id).await?;
         let payment = row
             .vend
             .payment()
             .ok_or("a sale without a payment")?
             .clone();
-        let path = format!("/v1/sales/{vend_id}");
         let wanted = SaleWanted { payment };
-        let event = match verdict(self.cloud.company.put::<_, Sale>(&path, &wanted).await)? {
-            Ok(sale) => Event::TokenIssued(IssuedToken::verify(&sale, &self.cloud.company_key)?),
+        let event = match verdict(self.cloud.company().sell(vend_id, wanted).await)? {
+            Ok(sale) => Event::TokenIssued(IssuedToken::verify(&sale, self.cloud.company_key())?),
             Err(why) => {
                 tracing::error!(
                     code = why.code,
@@ -147,15 +134,10 @@ impl Dispatch {
         receipt: HexBytes,
         id: &str,
     ) -> Result<(), BoxError> {
-        let path = format!("/v1/receipts/{vend_id}");
         let reported = ReceiptReported {
             receipt: receipt.clone(),
         };
-        let answer = self
-            .cloud
-            .company
-            .put::<_, ReceiptBelieved>(&path, &reported)
-            .await;
+        let answer = self.cloud.company().receipt(vend_id, reported).await;
         let believed = match verdict(answer)? {
             Ok(believed) => believed,
             Err(why) => {
@@ -168,7 +150,7 @@ impl Dispatch {
             .sale
             .settlement
             .ok_or("a believed receipt without a settlement")?;
-        let settlement = Settlement::verify(&jws, &self.cloud.company_key)?;
+        let settlement = Settlement::verify(&jws, self.cloud.company_key())?;
         let state = (believed.state.meter == believed.sale.meter).then_some(&believed.state);
         let with = With {
             performed: Some(id),
@@ -183,14 +165,13 @@ impl Dispatch {
     }
 
     async fn release(&self, vend_id: VendId, id: &str) -> Result<(), BoxError> {
-        let path = format!("/v1/reservations/{vend_id}");
-        if let Err(why) = verdict(self.cloud.company.delete::<IgnoredAny>(&path).await)? {
+        if let Err(why) = verdict(self.cloud.company().release(vend_id).await)? {
             tracing::warn!(
                 code = why.code,
                 "a reservation was not released; it was none any more"
             );
         }
-        Ok(self.cloud.store.done(id, now()).await?)
+        Ok(self.cloud.store().done(id, self.cloud.now()).await?)
     }
 }
 
@@ -224,7 +205,7 @@ impl Outbox for Dispatch {
 
     async fn due(&self, now: UnixMillis, limit: usize) -> Result<Vec<DueEffect<Effect>>, BoxError> {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        let due = self.cloud.store.due(self.receiver, now, limit).await?;
+        let due = self.cloud.store().due(self.receiver, now, limit).await?;
         let effects = due.into_iter().map(|due| DueEffect {
             id: due.effect_id,
             attempts: due.attempts,
@@ -234,7 +215,7 @@ impl Outbox for Dispatch {
     }
 
     async fn next_due(&self) -> Result<Option<UnixMillis>, BoxError> {
-        Ok(self.cloud.store.next_due(self.receiver).await?)
+        Ok(self.cloud.store().next_due(self.receiver).await?)
     }
 
     async fn perform(&self, due: DueEffect<Effect>) -> Result<(), BoxError> {
@@ -260,6 +241,6 @@ impl Outbox for Dispatch {
     }
 
     async fn postpone(&self, id: &str, attempts: u32, now: UnixMillis) -> Result<(), BoxError> {
-        Ok(self.cloud.store.postpone(id, attempts, now).await?)
+        Ok(self.cloud.store().postpone(id, attempts, now).await?)
     }
 }

@@ -1,14 +1,18 @@
 //! Requests that a phone signs (presence): `docs/protocols/http.md`, section "Phone-signed requests".
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, OriginalUri, Request};
 use axum::http::{HeaderMap, Method};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use gas_api::{PublicKeyHex, codes};
-use gas_http::{Problem, now};
+use gas_http::Problem;
 use gas_units::UnixMillis;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
+
+use crate::server::Server;
 
 /// The header: `key=<64 hex>, time=<unix ms>, signature=<128 hex>`.
 pub const PHONE_HEADER: &str = "pilotlight-phone";
@@ -33,10 +37,10 @@ impl FromPhone {
     }
 }
 
-impl<S: Send + Sync> FromRequest<S> for FromPhone {
+impl FromRequest<Arc<Server>> for FromPhone {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &Arc<Server>) -> Result<Self, Problem> {
         let method = request.method().clone();
         let uri = request.extensions().get::<OriginalUri>();
         let uri = uri.map_or_else(|| request.uri().clone(), |original| original.0.clone());
@@ -54,7 +58,7 @@ impl<S: Send + Sync> FromRequest<S> for FromPhone {
                     Problem::body_malformed("The body broke off before its end; nothing was done.")
                 }
             })?;
-        let key = verify(&headers, &method, &path, &body, now())?;
+        let key = verify(&headers, &method, &path, &body, state.now())?;
         Ok(Self { key, body })
     }
 }

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use gas_http::{Problem, now};
+use gas_http::Problem;
 use gas_units::UnixMillis;
 
 use crate::config::RateLimit;
+use crate::server::Server;
 
 /// Most addresses remembered. Beyond them, those that have not asked for a while are forgotten.
 const ADDRESSES_MAX: usize = 20_000;
@@ -81,7 +82,11 @@ fn household(address: IpAddr) -> IpAddr {
 }
 
 /// Refuses an address that asks too often. Its own vends are not lost: it may ask again soon.
-pub(crate) async fn limit(State(rate): State<Arc<Rate>>, request: Request, next: Next) -> Response {
+pub(crate) async fn limit(
+    State(server): State<Arc<Server>>,
+    request: Request,
+    next: Next,
+) -> Response {
     // The payment server is known by its signature and must get through when phones ask much.
     let counted = request.uri().path() != crate::routes::TENDER_EVENTS;
     let address = request
@@ -89,11 +94,13 @@ pub(crate) async fn limit(State(rate): State<Arc<Rate>>, request: Request, next:
         .get::<ConnectInfo<SocketAddr>>()
         .map(|info| info.0.ip());
     match address {
-        Some(address) if counted && !rate.takes(address, now()) => Problem::too_many_requests(
-            "Too many requests came from this address; this one was not looked at.",
-        )
-        .hint("Wait a second and ask again by the same id.")
-        .into_response(),
+        Some(address) if counted && !server.rate.takes(address, server.now()) => {
+            Problem::too_many_requests(
+                "Too many requests came from this address; this one was not looked at.",
+            )
+            .hint("Wait a second and ask again by the same id.")
+            .into_response()
+        }
         Some(_) | None => next.run(request).await,
     }
 }

@@ -3,6 +3,10 @@ use gas_api::codes;
 use gas_http::Problem;
 use gas_store::cloud::VendRow;
 
+/// What to do where a receipt is not believed.
+pub(crate) const DELIVER_AGAIN: &str =
+    "Deliver the token to the meter again and send its answer; the token stays valid.";
+
 /// A vend as its owner sees it.
 pub(crate) fn vend(row: &VendRow) -> Vend {
     let vend = &row.vend;

@@ -8,8 +8,8 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use gas_api::HexBytes;
 use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendWanted};
-use gas_cloud::{Cloud, Config, PHONE_HEADER, RateLimit, ServerConfig, Setup, app, phone_header};
-use gas_http::{AccessKey, BODY_MAX, Stop, now};
+use gas_cloud::{Config, PHONE_HEADER, RateLimit, Server, ServerConfig, Setup, phone_header};
+use gas_http::{AccessKey, BODY_MAX, Clock, Stop, now};
 use gas_token::{
     Kind, MeterState, Nonce, Receipt, ReceiptResult, Seq, ShortTag, StateFlags, Status, Tag, Tagged,
 };
@@ -153,8 +153,10 @@ impl World {
     }
 
     /// A cloud on this world's database.
-    async fn open(&self, stop: &Stop) -> Arc<Cloud> {
-        Cloud::open(&self.setup, stop).await.unwrap()
+    async fn open(&self, stop: &Stop) -> Arc<Server> {
+        Server::open(&self.setup, Clock::system(), stop)
+            .await
+            .unwrap()
     }
 
     /// A cloud that works, to be asked without a socket.
@@ -163,7 +165,7 @@ impl World {
         let cloud = self.open(&stop).await;
         let _tasks = cloud.start();
         Running {
-            router: app(&cloud),
+            router: cloud.router(),
             stop,
         }
     }
@@ -172,7 +174,7 @@ impl World {
     pub(crate) async fn serve(&self) -> String {
         let cloud = self.open(&Stop::new()).await;
         let _tasks = cloud.start();
-        serve(app(&cloud)).await.0
+        serve(cloud.router()).await.0
     }
 }
 

@@ -1,0 +1,203 @@
+use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendWanted};
+use gas_api::company::QuoteWanted;
+use gas_api::pay::{Tender, TenderEvent};
+use gas_api::{Digest, codes};
+use gas_http::{PeerError, Problem};
+use gas_store::cloud::{Saved, VendRow};
+use gas_token::{Receipt, Status, Tagged};
+use gas_units::{MeterNumber, UnixMillis, VendId};
+use gas_vend::{Asked, Effect, Event, SignedQuote};
+use sha2::{Digest as _, Sha256};
+
+use super::{Cloud, With};
+use crate::view;
+
+impl Cloud {
+    /// Begins a vend. The company is asked for its quote at once; without an answer nothing is begun, and
+    /// the same request may be sent again. Sent again later, it shows the vend.
+    ///
+    /// # Errors
+    /// [`Problem`], as `PUT /v1/vends/{vend_id}` answers it.
+    pub async fn begin(&self, vend_id: VendId, wanted: VendWanted) -> Result<Vend, Problem> {
+        let request = digest_of(&wanted)?;
+        let known = self.store().find(vend_id).await.map_err(Problem::ours)?;
+        if let Some(row) = known {
+            return same_request(&row, request);
+        }
+        let VendWanted {
+            meter,
+            status,
+            want,
+        } = wanted;
+        parse_status(&status.0, meter)?;
+        let wanted = QuoteWanted {
+            meter,
+            status,
+            want,
+        };
+        let made = self.company().quote(vend_id, wanted).await?;
+        let unfit = |error| Problem::upstream("company", error);
+        let quote = SignedQuote::verify(&made.quote, self.company_key()).map_err(unfit)?;
+        let asked = Asked {
+            vend_id,
+            meter,
+            want,
+        };
+        let applied = gas_vend::Vend::quoted(asked, &quote).map_err(unfit)?;
+        let saved = self.store().create(&applied, request, self.now()).await;
+        let saved = saved.map_err(Problem::ours)?;
+        let row = self.row(vend_id).await?;
+        match saved {
+            Saved::Done => Ok(view::vend(&row)),
+            // The same request twice at a time: the first one began it.
+            Saved::Raced => same_request(&row, request),
+        }
+    }
+
+    /// Has payment asked for exactly the quote consented to. The vend goes on by itself from here.
+    ///
+    /// # Errors
+    /// [`Problem`], as `POST /v1/vends/{vend_id}/tender` answers it at once.
+    pub async fn ask_tender(&self, vend_id: VendId, consent: Consent) -> Result<Vend, Problem> {
+        let Consent { quote_hash } = consent;
+        self.lives(vend_id, Event::TenderAsked { quote_hash }).await
+    }
+
+    /// The customer says that it is paid: the consent is recorded, once. The word alone changes nothing
+    /// else; let [`Cloud::ask_at_once`] follow, and without its answer the outbox asks.
+    ///
+    /// # Errors
+    /// [`Problem`], as `POST /v1/vends/{vend_id}/confirmation` answers it.
+    pub async fn confirm(&self, vend_id: VendId, consent: Consent) -> Result<Vend, Problem> {
+        let Consent { quote_hash } = consent;
+        self.lives(vend_id, Event::Consented { quote_hash }).await
+    }
+
+    /// After a confirmation: asks the payment server, and it the provider, whether the vend is paid; a
+    /// paid vend is shown at once. Without an answer the vend is shown as it stands.
+    ///
+    /// # Errors
+    /// [`Problem`], where there is no such vend or the database fails.
+    pub async fn ask_at_once(&self, vend_id: VendId) -> Result<Vend, Problem> {
+        let vend = self.show(vend_id).await?;
+        if vend.payment.is_some() {
+            return Ok(vend);
+        }
+        let answer = self.ask_provider(vend_id).await;
+        self.answered_at_once(vend_id, answer).await
+    }
+
+    pub(crate) async fn ask_provider(&self, vend_id: VendId) -> Result<Tender, PeerError> {
+        self.pay().show(vend_id, true).await
+    }
+
+    /// Takes in what the payment server said when it was asked at once.
+    pub(crate) async fn answered_at_once(
+        &self,
+        vend_id: VendId,
+        answer: Result<Tender, PeerError>,
+    ) -> Result<Vend, Problem> {
+        // Answered, so what stood in for the answer need not be done.
+        let stand_in = Effect::AskProvider {
+            vend_id,
+            due_at: UnixMillis::default(),
+        }
+        .id();
+        match answer {
+            Ok(tender) => {
+                let seen = self.tender_seen(vend_id, &tender, None, Some(&stand_in));
+                match seen.await {
+                    Ok(row) => return Ok(view::vend(&row)),
+                    Err(error) => {
+                        tracing::error!(%error, "what the payment server says of a tender cannot be taken in");
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a confirmation found no answer at once; asked again");
+            }
+        }
+        self.show(vend_id).await
+    }
+
+    /// Takes the meter's answer to this vend's token. It is saved before anything else; the company judges
+    /// it later.
+    ///
+    /// # Errors
+    /// [`Problem`], as `PUT /v1/vends/{vend_id}/receipt` answers it at once.
+    pub async fn deliver_receipt(
+        &self,
+        vend_id: VendId,
+        delivered: ReceiptDelivered,
+    ) -> Result<Vend, Problem> {
+        let receipt = Tagged::<Receipt>::parse(&delivered.receipt.0).map_err(|error| {
+            Problem::unprocessable(
+                codes::MESSAGE_MALFORMED,
+                format!("This is no receipt: {error}."),
+            )
+            .hint(view::DELIVER_AGAIN)
+        })?;
+        self.lives(vend_id, Event::ReceiptDelivered { receipt })
+            .await
+    }
+
+    /// A vend as it stands.
+    ///
+    /// # Errors
+    /// [`Problem`], as `GET /v1/vends/{vend_id}` answers it.
+    pub async fn show(&self, vend_id: VendId) -> Result<Vend, Problem> {
+        Ok(view::vend(&self.row(vend_id).await?))
+    }
+
+    /// The payment server tells how a tender stands. Whoever calls this has checked the signature of who
+    /// speaks; that it is paid, only the statement inside can say.
+    ///
+    /// # Errors
+    /// [`Problem`], as `POST /v1/tender-events` answers it.
+    pub async fn tender_event(&self, event: TenderEvent) -> Result<(), Problem> {
+        let TenderEvent { tender } = event;
+        self.tender_seen(tender.vend_id, &tender, None, None)
+            .await?;
+        Ok(())
+    }
+
+    async fn lives(&self, vend_id: VendId, event: Event) -> Result<Vend, Problem> {
+        let row = self.live(vend_id, &[event], With::default()).await?;
+        Ok(view::vend(&row))
+    }
+}
+
+fn same_request(row: &VendRow, request: Digest) -> Result<Vend, Problem> {
+    if row.request == request {
+        return Ok(view::vend(row));
+    }
+    Err(Problem::conflict(
+        codes::ID_REUSED,
+        "This vend id was used before for another meter, status or amount; that vend is unchanged.",
+    )
+    .hint("Make a new vend id for a new purchase; for the old one send exactly what was sent."))
+}
+
+fn digest_of(wanted: &VendWanted) -> Result<Digest, Problem> {
+    let canonical = serde_json::to_vec(wanted).map_err(Problem::ours)?;
+    Ok(Digest(Sha256::digest(canonical).into()))
+}
+
+/// Reads what a carrier can read of a status: its form, and whose it says to be.
+pub(super) fn parse_status(bytes: &[u8], meter: MeterNumber) -> Result<Status, Problem> {
+    let status = Tagged::<Status>::parse(bytes).map_err(|error| {
+        Problem::unprocessable(
+            codes::MESSAGE_MALFORMED,
+            format!("This is no status: {error}."),
+        )
+        .hint("Read the status from the card again; nothing was done.")
+    })?;
+    if status.message.meter != meter {
+        return Err(Problem::unprocessable(
+            codes::OTHER_METER,
+            "The status is another meter's than the one named; nothing was done.",
+        )
+        .hint("Read the status of the meter that is to be topped up."));
+    }
+    Ok(status.message)
+}
