@@ -146,8 +146,18 @@ impl Desk<'_> {
         let mut told = Vec::new();
         let mut worst = 0;
         for mut vend in self.phone.vends()? {
-            if !vend.is_open() || !self.refresh(&mut vend).await? {
+            if !vend.is_open() {
                 continue;
+            }
+            match self.refresh(&mut vend).await {
+                Ok(true) => {}
+                Ok(false) => continue,
+                // One vend that cannot be looked at keeps no other one waiting.
+                Err(error) => {
+                    progress(&format!("vend {}: {error:#}", vend.vend_id()));
+                    worst = worst.max(UNFINISHED);
+                    continue;
+                }
             }
             progress(&format!("going on with vend {}", vend.vend_id()));
             let outcome = self.walk(&mut vend, None, args, false).await?;

@@ -21,6 +21,8 @@ use crate::user::User;
 
 /// How long to go on trying while nothing works.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to follow a vend that brings no news: a frozen meter keeps no other vend waiting.
+const NO_NEWS_MAX: Duration = Duration::from_secs(120);
 /// First wait after a failure; doubles.
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(3);
@@ -66,6 +68,7 @@ impl Walk<'_> {
     async fn walk(&mut self, top_up: &mut TopUp) -> anyhow::Result<Outcome> {
         let mut since: Option<Instant> = None;
         let mut pause = PAUSE;
+        let mut news = (top_up.vend().map(|vend| vend.version), Instant::now());
         loop {
             // Before anything is done: whoever dies goes on from here.
             self.phone.save(top_up)?;
@@ -74,6 +77,14 @@ impl Walk<'_> {
                     Ok(()) => {
                         since = None;
                         pause = PAUSE;
+                        let version = top_up.vend().map(|vend| vend.version);
+                        if version != news.0 || !self.follows(top_up) {
+                            news = (version, Instant::now());
+                        } else if news.1.elapsed() > NO_NEWS_MAX
+                            && let Some(vend) = top_up.vend()
+                        {
+                            return Ok(Outcome::Unfinished(waiting_for(vend)));
+                        }
                         continue;
                     }
                     Err(trouble) => trouble,
@@ -96,6 +107,11 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether nothing is left to do but to wait for the servers.
+    fn follows(&self, top_up: &TopUp) -> bool {
+        matches!(top_up.next(&self.phone.trust), Ok(Step::Follow { .. }))
+    }
+
     async fn let_card_go(&mut self) {
         if let Some(card) = self.card.take() {
             card.leave().await;
@@ -109,8 +125,8 @@ impl Walk<'_> {
             Trouble::Event(EventError::OtherMeter(_)) => self.let_card_go().await,
             // The cloud sees the vend otherwise: look.
             Trouble::Event(EventError::Refused(_)) => {
-                if let Ok(vend) = self.cloud.follow(top_up.vend_id(), 0).await
-                    && let Err(trouble) = self.apply(top_up, Event::Vend(vend))
+                if let Ok(event) = answered(self.cloud.follow(top_up.vend_id(), 0).await)
+                    && let Err(trouble) = self.apply(top_up, event)
                 {
                     progress(&trouble.to_string());
                 }
@@ -221,11 +237,12 @@ impl Walk<'_> {
                     return Ok(Event::Confirmed(now()));
                 }
                 vend = self.cloud.follow(top_up.vend_id(), version) => {
-                    let vend = vend?;
-                    if vend.version > version {
+                    let event = answered(vend)?;
+                    let known = matches!(&event, Event::Vend(vend) if vend.version == version);
+                    if !known {
                         // Behind the question that nobody has to answer any more.
                         self.user.sees("");
-                        return Ok(Event::Vend(vend));
+                        return Ok(event);
                     }
                 }
             }
@@ -233,11 +250,13 @@ impl Walk<'_> {
     }
 
     async fn follow(&self, top_up: &TopUp, after_version: u32) -> Result<Event, Trouble> {
-        let vend = self.cloud.follow(top_up.vend_id(), after_version).await?;
-        if vend.version == after_version {
-            progress(&waiting_for(&vend));
+        let event = answered(self.cloud.follow(top_up.vend_id(), after_version).await)?;
+        if let Event::Vend(vend) = &event
+            && vend.version == after_version
+        {
+            progress(&waiting_for(vend));
         }
-        Ok(Event::Vend(vend))
+        Ok(event)
     }
 
     fn end(&self, top_up: &TopUp, ending: Ending) -> anyhow::Result<Outcome> {
