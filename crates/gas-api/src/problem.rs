@@ -64,6 +64,10 @@ pub mod codes {
         NONCE_NOT_LIVE = "nonce_not_live";
         /// 409: the meter's genuine state contradicts the issue log; the meter is frozen for sales.
         METER_FROZEN = "meter_frozen";
+        /// 409: a refund waits for the meter's answer; nothing is sold meanwhile, what was paid is issued after it.
+        DEBIT_OPEN = "debit_open";
+        /// 409: the gas company's books were restored; the meter must show its newest token first.
+        BOOKS_RESTORED = "books_restored";
         /// 422: the amount or volume wanted cannot be sold.
         WANT_NOT_SELLABLE = "want_not_sellable";
         /// 409: over the meter's limit.

@@ -2,7 +2,9 @@
 
 use gas_api::codes;
 use gas_http::Problem;
-use gas_sales::{Contradiction, IssueRefusal, NotProven, OverLimit, QuoteRefusal, ReserveRefusal};
+use gas_sales::{
+    Contradiction, Halt, IssueRefusal, NotProven, OverLimit, QuoteRefusal, ReserveRefusal,
+};
 use gas_statement::{ChainError, StatementError};
 use gas_units::{MeterNumber, VendId};
 
@@ -49,12 +51,23 @@ pub(crate) fn nonce_not_live() -> Problem {
     .hint("Fetch a new nonce and read the meter again.")
 }
 
-fn frozen() -> Problem {
-    Problem::conflict(
-        codes::METER_FROZEN,
-        "The meter is frozen for sales until the gas company has looked at it; no money is lost.",
-    )
-    .hint("Call the gas company; what was paid is issued once the meter was looked at.")
+/// Why the meter is sold nothing for now.
+fn halted(halt: Halt) -> Problem {
+    let (code, hint) = match halt {
+        Halt::Frozen => (
+            codes::METER_FROZEN,
+            "Call the gas company; what was paid is issued once the meter was looked at.",
+        ),
+        Halt::DebitOpen(_) => (
+            codes::DEBIT_OPEN,
+            "Deliver the meter's newest token and read it; what was paid is issued after that.",
+        ),
+        Halt::Restoring => (
+            codes::BOOKS_RESTORED,
+            "Deliver the meter's newest token and read it; what was paid is issued after that.",
+        ),
+    };
+    Problem::conflict(code, format!("Nothing was done, no money is lost: {halt}.")).hint(hint)
 }
 
 pub(crate) fn contradiction(contradiction: Contradiction) -> Problem {
@@ -83,7 +96,7 @@ pub(crate) fn old_state() -> Problem {
 
 pub(crate) fn not_quoted(refusal: QuoteRefusal) -> Problem {
     match refusal {
-        QuoteRefusal::Frozen => frozen(),
+        QuoteRefusal::Halted(halt) => halted(halt),
         QuoteRefusal::NoState => old_state(),
         QuoteRefusal::OverLimit(over) => over_limit(over),
         QuoteRefusal::Want(error) => Problem::unprocessable(
@@ -97,7 +110,7 @@ pub(crate) fn not_quoted(refusal: QuoteRefusal) -> Problem {
 pub(crate) fn not_reserved(refusal: ReserveRefusal) -> Problem {
     let again = "Read the meter and begin a new vend.";
     match refusal {
-        ReserveRefusal::Frozen => frozen(),
+        ReserveRefusal::Halted(halt) => halted(halt),
         ReserveRefusal::OverLimit(over) => over_limit(over),
         ReserveRefusal::Expired => Problem::gone(
             codes::QUOTE_EXPIRED,
@@ -159,7 +172,7 @@ pub(crate) fn quote_differs() -> Problem {
 
 pub(crate) fn not_issued(refusal: IssueRefusal) -> Problem {
     match refusal {
-        IssueRefusal::Frozen => frozen(),
+        IssueRefusal::Halted(halt) => halted(halt),
         IssueRefusal::Keys | IssueRefusal::Exhausted(_) | IssueRefusal::Meter => {
             Problem::ours(refusal)
         }

@@ -137,6 +137,7 @@ pub(crate) async fn provision(
             None => TariffYear::BEFORE_THE_FIRST_READING,
         },
         believed: None,
+        debit: None,
     };
     let generation = match store.add_meter(&book).await? {
         AddOutcome::Added => FIRST_GENERATION,

@@ -53,13 +53,24 @@ pub enum Belief {
     Known,
     /// True, and not news: a newer one is believed already. Nothing changes.
     Old,
+    /// It shows a token of an epoch before the restored books' own, which they may have forgotten. Nothing
+    /// changes; the meter is to be given its newest token first.
+    NotYet,
 }
 
 impl MeterBook {
     /// Company rule 2. `logged` is the issue log at the state's `last_seq`, for sequence 0
-    /// [`LogEntry::BEFORE_THE_FIRST`].
+    /// [`LogEntry::BEFORE_THE_FIRST`]. The log is whole for the book's own epoch; of older ones, which end
+    /// with a restore, it may lack what came after the backup.
     #[must_use]
     pub fn believe(&self, told: &Told, logged: Option<LogEntry>, now: UnixMillis) -> Belief {
+        if logged.is_none() && told.state.last_seq.epoch() < self.epoch {
+            return if self.knows_newer_than(told) {
+                Belief::Old
+            } else {
+                Belief::NotYet
+            };
+        }
         if let Err(contradiction) = agrees(told, logged) {
             let mut book = self.clone();
             book.frozen = true;

@@ -3,6 +3,7 @@ use gas_tariff::{QuoteBasis, Tariff};
 use gas_token::{MeterState, Seq};
 use gas_units::{MeterNumber, Money, Unit, UnixMillis};
 
+use crate::debit::OpenDebit;
 use crate::year::TariffYear;
 
 /// All that the company keeps of one meter. Amounts are in the meter's unit.
@@ -34,6 +35,8 @@ pub struct MeterBook {
     pub year: TariffYear,
     /// The newest state that the company believes.
     pub believed: Option<BelievedState>,
+    /// The sale that is being taken back; at most one.
+    pub debit: Option<OpenDebit>,
 }
 
 /// A state of the meter whose tag holds and which agrees with the issue log.

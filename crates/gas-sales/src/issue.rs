@@ -2,15 +2,12 @@ use gas_statement::{
     ChainError, Issue, Payment, Quote, Sha256Digest, Signed, check_chain, quote_hash,
 };
 use gas_token::{Seq, Tagged, Total};
-use gas_units::{Unit, UnixMillis, VendId};
+use gas_units::{Unit, UnixMillis, VendId, Volume};
 
 use crate::book::MeterBook;
+use crate::halt::Halt;
 use crate::prove::MeterKeyring;
-
-/// Minutes are counted from 2014-01-01T00:00:00Z, as IEC 62055-41 counts its TID.
-const TID_BASE_SECONDS: i64 = 1_388_534_400;
-/// A TID has 24 bits.
-const TID_MAX: i64 = (1 << 24) - 1;
+use crate::token::{Exhausted, Label};
 
 /// A quote of ours, paid exactly. It can be made from two statements that belong together only.
 #[derive(Clone, Debug)]
@@ -54,12 +51,12 @@ pub enum IssueRefusal {
     /// The keys are not those of this meter.
     #[error("the keys at hand are not those of this meter; nothing was issued")]
     Keys,
-    /// A state has contradicted the issue log.
-    #[error("the meter is frozen for sales; it is issued once the gas company has looked at it")]
-    Frozen,
+    /// The meter is sold nothing for now; it is issued once that is over.
+    #[error(transparent)]
+    Halted(#[from] Halt),
     /// Sequence, total or TID would leave its range.
-    #[error("the meter's {0} is at its end; it needs a new key generation before it is sold more")]
-    Exhausted(&'static str),
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
     /// The quote was for another meter, or in another unit.
     #[error("the quote does not fit the meter's book")]
     Meter,
@@ -95,10 +92,8 @@ impl MeterBook {
         keys: &impl MeterKeyring,
         now: UnixMillis,
     ) -> Result<Issuance, IssueRefusal> {
-        if self.frozen {
-            return Err(IssueRefusal::Frozen);
-        }
-        if keys.meter() != self.meter || keys.generation() != self.generation {
+        self.may_sell()?;
+        if !self.has_keys(keys) {
             return Err(IssueRefusal::Keys);
         }
         let quote = paid.quote.statement();
@@ -106,19 +101,12 @@ impl MeterBook {
             return Err(IssueRefusal::Meter);
         }
         let book = self.after_sale(quote, now)?;
-        let seq = book.seq().ok_or(IssueRefusal::Exhausted("sequence"))?;
-        let token = keys.seal(Total {
-            generation: book.generation,
-            meter: book.meter,
-            seq,
-            unit: book.unit,
-            total: book.total,
+        let label = Label {
             amount: quote.credit(),
-            tid_floor: book.last_tid,
             tariff: quote.explanation.tariff.version(),
-            issued: now.to_unix_time(),
             reference: quote.vend_id.reference(),
-        });
+        };
+        let (seq, token) = book.seal(label, keys, now)?;
         let statement = Issue {
             vend_id: quote.vend_id,
             meter: book.meter,
@@ -142,54 +130,21 @@ impl MeterBook {
         })
     }
 
-    fn after_sale(&self, quote: &Quote, now: UnixMillis) -> Result<Self, IssueRefusal> {
-        let credit =
-            u32::try_from(quote.credit()).map_err(|_| IssueRefusal::Exhausted("credit"))?;
-        let mut book = self.clone();
-        book.counter = self
-            .counter
-            .checked_add(1)
-            .ok_or(IssueRefusal::Exhausted("sequence"))?;
-        book.total = self
-            .total
-            .checked_add(credit)
-            .ok_or(IssueRefusal::Exhausted("total"))?;
-        book.last_tid = next_tid(self.last_tid, now).ok_or(IssueRefusal::Exhausted("TID"))?;
+    fn after_sale(&self, quote: &Quote, now: UnixMillis) -> Result<Self, Exhausted> {
+        let credit = u32::try_from(quote.credit()).map_err(|_| Exhausted("credit"))?;
+        let mut book = self.with_next_token(now)?;
+        book.total = self.total.checked_add(credit).ok_or(Exhausted("total"))?;
         if let Some(believed) = self.believed {
             book.year = self.year.at(now, believed.state.volume);
         }
         if book.unit == Unit::CentiCubicMetre {
-            let sold = gas_units::Volume::from_centi_m3(credit);
+            let sold = Volume::from_centi_m3(credit);
             book.year.purchased = book
                 .year
                 .purchased
                 .checked_add(sold)
-                .ok_or(IssueRefusal::Exhausted("purchases of this year"))?;
+                .ok_or(Exhausted("purchases of this year"))?;
         }
         Ok(book)
-    }
-}
-
-/// `max(last TID + 1, minutes since 2014-01-01)`; [`None`] beyond 24 bits (in 2045).
-fn next_tid(last: u32, now: UnixMillis) -> Option<u32> {
-    let minutes = (now.millis().div_euclid(1_000) - TID_BASE_SECONDS).div_euclid(60);
-    let tid = minutes.max(i64::from(last) + 1);
-    (tid <= TID_MAX).then(|| u32::try_from(tid).ok()).flatten()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tid_is_the_minute_or_the_next_one_and_never_repeats() {
-        let at = |seconds: i64| UnixMillis::from_millis(seconds * 1_000);
-        assert_eq!(next_tid(0, at(TID_BASE_SECONDS + 600)), Some(10));
-        assert_eq!(next_tid(10, at(TID_BASE_SECONDS + 600)), Some(11));
-        assert_eq!(next_tid(11, at(0)), Some(12), "a clock set back");
-        let end = at(TID_BASE_SECONDS + TID_MAX * 60);
-        assert_eq!(next_tid(0, end), u32::try_from(TID_MAX).ok());
-        assert_eq!(next_tid(0, end.plus_millis(60_000)), None);
-        assert_eq!(next_tid(0x00FF_FFFF, at(0)), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The gas company's rules (`docs/protocols/token.md`, "The company's rules"), as far as sales go.
+//! The gas company's rules (`docs/protocols/token.md`, "The company's rules").
 //!
 //! A [`MeterBook`] is what the company keeps of one meter. Every rule is a function of it: the caller
 //! loads the book, calls the rule, and stores what comes back in one transaction:
@@ -8,24 +8,35 @@
 //! 3. [`MeterBook::quote`], from the newest believed state;
 //! 4. [`MeterBook::may_reserve`], before anyone may pay;
 //! 5. [`PaidQuote::new`] and [`MeterBook::issue`]: exactly what was quoted and paid is issued;
-//! 6. [`settlement`], for every sale that a believed state shows as applied.
+//! 6. [`settlement`], for every sale that a believed state shows as applied;
+//! 7. [`MeterBook::debit`] takes a sale back; [`MeterBook::conclude`], after every belief, says what follows
+//!    for it: money by a signed order, or [`MeterBook::reverse`];
+//! 8. [`MeterBook::restore`], once for every meter after a backup was put back.
 //!
-//! The keys stay with their holder, behind [`MeterKeyring`]. Debits, key changes and restoring from a
-//! backup are not here.
+//! The keys stay with their holder, behind [`MeterKeyring`]. Key changes and the replacement of a meter
+//! are not here.
 #![forbid(unsafe_code)]
 
 mod believe;
 mod book;
+mod debit;
+mod halt;
 mod issue;
 mod prove;
 mod quote;
+mod restore;
 mod settle;
+mod token;
 mod year;
 
 pub use believe::{Belief, Contradiction, LogEntry};
 pub use book::{BelievedState, MeterBook};
+pub use debit::{Conclusion, DebitRefusal, OpenDebit};
+pub use halt::Halt;
 pub use issue::{Issuance, IssueRefusal, PaidQuote};
 pub use prove::{MeterKeyring, NotProven, Proven, Told, prove_receipt, prove_record, prove_status};
 pub use quote::{Inquiry, OverLimit, QuoteRefusal, ReserveRefusal};
+pub use restore::{PaymentFact, RestoreRefusal};
 pub use settle::{OpenSale, settlement};
-pub use year::TariffYear;
+pub use token::{Correction, Exhausted};
+pub use year::{PastYear, TariffYear};

@@ -59,6 +59,8 @@ pub enum NotProven {
 pub struct Proven<M> {
     message: M,
     bytes: Vec<u8>,
+    /// Tag of the command that a receipt was proven to answer.
+    answers: Option<Tag>,
 }
 
 impl<M> Proven<M> {
@@ -102,9 +104,11 @@ pub fn prove_receipt(
     command_tag: Tag,
 ) -> Result<Proven<Receipt>, NotProven> {
     let tagged = Tagged::<Receipt>::parse(bytes)?;
-    prove(keys, bytes, tagged.message, || {
+    let mut proven = prove(keys, bytes, tagged.message, || {
         keys.receipt_holds(&tagged, command_tag)
-    })
+    })?;
+    proven.answers = Some(command_tag);
+    Ok(proven)
 }
 
 /// Proves a record.
@@ -141,6 +145,7 @@ fn prove<M>(
     Ok(Proven {
         message,
         bytes: bytes.to_vec(),
+        answers: None,
     })
 }
 
@@ -152,6 +157,7 @@ pub struct Told {
     pub(crate) battery_percent: Option<u8>,
     pub(crate) sha256: Sha256Digest,
     pub(crate) result: Option<ReceiptResult>,
+    pub(crate) answers: Option<Tag>,
 }
 
 impl Told {
@@ -179,6 +185,12 @@ impl Told {
         self.result
     }
 
+    /// Tag of the command that it answers, if it is a receipt.
+    #[must_use]
+    pub const fn answers(&self) -> Option<Tag> {
+        self.answers
+    }
+
     /// The meter that told it.
     #[must_use]
     pub const fn meter(&self) -> MeterNumber {
@@ -194,6 +206,7 @@ impl From<&Proven<Status>> for Told {
             battery_percent: Some(status.battery_percent),
             sha256: status.sha256(),
             result: None,
+            answers: None,
         }
     }
 }
@@ -206,6 +219,7 @@ impl From<&Proven<Receipt>> for Told {
             battery_percent: None,
             sha256: receipt.sha256(),
             result: Some(receipt.result),
+            answers: receipt.answers,
         }
     }
 }

@@ -3,6 +3,7 @@ use gas_tariff::{QuoteError, Want};
 use gas_units::{UnixMillis, VendId};
 
 use crate::book::MeterBook;
+use crate::halt::Halt;
 
 /// What is asked of the company.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,9 +32,9 @@ pub struct OverLimit {
 /// Why there is no quote.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum QuoteRefusal {
-    /// A state has contradicted the issue log.
-    #[error("the meter is frozen for sales until the gas company has looked at it")]
-    Frozen,
+    /// The meter is sold nothing for now.
+    #[error(transparent)]
+    Halted(#[from] Halt),
     /// No state was ever believed.
     #[error("the company knows no state of this meter yet; read its status first")]
     NoState,
@@ -51,9 +52,9 @@ pub enum ReserveRefusal {
     /// The quote's time is over.
     #[error("the quote is no longer valid; ask for a new one")]
     Expired,
-    /// A state has contradicted the issue log.
-    #[error("the meter is frozen for sales until the gas company has looked at it")]
-    Frozen,
+    /// The meter is sold nothing for now.
+    #[error(transparent)]
+    Halted(#[from] Halt),
     /// Above the meter's limit.
     #[error(transparent)]
     OverLimit(#[from] OverLimit),
@@ -71,9 +72,7 @@ impl MeterBook {
     /// # Errors
     /// [`QuoteRefusal`].
     pub fn quote(&self, inquiry: Inquiry, now: UnixMillis) -> Result<Quote, QuoteRefusal> {
-        if self.frozen {
-            return Err(QuoteRefusal::Frozen);
-        }
+        self.may_sell()?;
         let (Some(basis), Some(believed)) = (self.basis(now), self.believed) else {
             return Err(QuoteRefusal::NoState);
         };
@@ -102,9 +101,7 @@ impl MeterBook {
         open: Option<VendId>,
         now: UnixMillis,
     ) -> Result<(), ReserveRefusal> {
-        if self.frozen {
-            return Err(ReserveRefusal::Frozen);
-        }
+        self.may_sell()?;
         if let Some(other) = open.filter(|open| *open != quote.vend_id) {
             return Err(ReserveRefusal::TenderOpen(other));
         }

@@ -13,6 +13,19 @@ pub struct TariffYear {
     pub start_register: Volume,
     /// Sold in it so far; stays zero for a money meter.
     pub purchased: Volume,
+    /// The year before, to return to where the clock turned out to have been ahead.
+    pub before: Option<PastYear>,
+}
+
+/// A year as it stood when the next one began.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PastYear {
+    /// Which calendar year, in China Standard Time.
+    pub year: i64,
+    /// The register when it began.
+    pub start_register: Volume,
+    /// Sold in it.
+    pub purchased: Volume,
 }
 
 impl TariffYear {
@@ -23,6 +36,7 @@ impl TariffYear {
             year: calendar_year(now),
             start_register,
             purchased: Volume::ZERO,
+            before: None,
         }
     }
 
@@ -31,17 +45,54 @@ impl TariffYear {
         year: i64::MIN,
         start_register: Volume::ZERO,
         purchased: Volume::ZERO,
+        before: None,
     };
 
     /// The year at `now`. A new one begins at the first reading that the company has in it: gas burnt
     /// between New Year and that reading counts for the year before, in the customer's favour.
+    ///
+    /// The company's clock alone turns the year, and it can be wrong. So a turn is taken back as soon as
+    /// the clock stands before it again: the year before goes on where it stood, and what was sold under
+    /// the wrong clock counts in it. Without that, a clock ahead for one minute would begin next year's
+    /// tiers today, and on New Year they would not begin again. The meter's clock has no say: it may be
+    /// lost for months, its tiers would never begin anew, and time that others tell is never evidence.
+    /// A clock set back across New Year by mistake takes a rightful turn back, and the year then begins
+    /// a second time: what was burnt and bought in between counts for the year before, in the customer's
+    /// favour too.
     pub(crate) fn at(self, now: UnixMillis, register: Volume) -> Self {
-        if calendar_year(now) > self.year {
-            Self::beginning(now, register)
-        } else {
-            self
+        let year = calendar_year(now);
+        match self.before {
+            _ if year > self.year => Self {
+                before: self.as_past(),
+                ..Self::beginning(now, register)
+            },
+            Some(past) if year < self.year => Self {
+                year: past.year,
+                start_register: past.start_register,
+                purchased: both(past.purchased, self.purchased),
+                before: None,
+            },
+            Some(_) | None => self,
         }
     }
+
+    /// Whether `at` falls in this year.
+    pub(crate) const fn includes(self, at: UnixMillis) -> bool {
+        calendar_year(at) == self.year
+    }
+
+    fn as_past(self) -> Option<PastYear> {
+        let has_begun = self.year != Self::BEFORE_THE_FIRST_READING.year;
+        has_begun.then_some(PastYear {
+            year: self.year,
+            start_register: self.start_register,
+            purchased: self.purchased,
+        })
+    }
+}
+
+const fn both(one: Volume, other: Volume) -> Volume {
+    Volume::from_centi_m3(one.centi_m3().saturating_add(other.centi_m3()))
 }
 
 /// The Gregorian year in China Standard Time, by counting days in eras of 400 years from 0000-03-01.
@@ -89,16 +140,49 @@ mod tests {
         assert_eq!(first, TariffYear::beginning(now, register));
     }
 
+    /// The last second of 2025 in China, and the first of 2026.
+    const OLD_YEAR: UnixMillis = UnixMillis::from_millis(1_767_196_799_000);
+    const NEW_YEAR: UnixMillis = UnixMillis::from_millis(1_767_196_800_000);
+
+    fn in_2025() -> TariffYear {
+        TariffYear {
+            purchased: Volume::from_centi_m3(50),
+            ..TariffYear::beginning(OLD_YEAR, Volume::from_centi_m3(100))
+        }
+    }
+
     #[test]
-    fn a_new_year_begins_with_its_first_reading_and_never_goes_back() {
-        let at = |seconds: i64| UnixMillis::from_millis(seconds * 1_000);
-        let mut year = TariffYear::beginning(at(1_767_196_799), Volume::from_centi_m3(100));
-        year.purchased = Volume::from_centi_m3(50);
-        assert_eq!(year.at(at(1_767_196_799), Volume::from_centi_m3(900)), year);
-        let next = year.at(at(1_767_196_800), Volume::from_centi_m3(900));
+    fn a_new_year_begins_with_its_first_reading() {
+        let year = in_2025();
+        assert_eq!(year.at(OLD_YEAR, Volume::from_centi_m3(900)), year);
+        let next = year.at(NEW_YEAR, Volume::from_centi_m3(900));
         assert_eq!(next.year, 2026);
         assert_eq!(next.start_register, Volume::from_centi_m3(900));
         assert_eq!(next.purchased, Volume::ZERO);
-        assert_eq!(next.at(at(0), Volume::from_centi_m3(1)), next);
+        assert_eq!(next.at(NEW_YEAR, Volume::from_centi_m3(950)), next);
+    }
+
+    #[test]
+    fn a_clock_ahead_turns_no_year_for_ever() {
+        let mut turned = in_2025().at(NEW_YEAR, Volume::from_centi_m3(200));
+        turned.purchased = Volume::from_centi_m3(7);
+        let back = turned.at(OLD_YEAR, Volume::from_centi_m3(300));
+        let expected = TariffYear {
+            purchased: Volume::from_centi_m3(57),
+            ..in_2025()
+        };
+        assert_eq!(back, expected, "what was sold meanwhile counts");
+        assert_eq!(back.at(OLD_YEAR, Volume::from_centi_m3(400)), back);
+        let next = back.at(NEW_YEAR, Volume::from_centi_m3(900));
+        assert_eq!(next.start_register, Volume::from_centi_m3(900));
+    }
+
+    #[test]
+    fn a_clock_far_behind_goes_back_one_year_at_most() {
+        let turned = in_2025().at(NEW_YEAR, Volume::from_centi_m3(900));
+        let lost = UnixMillis::from_millis(0);
+        let back = turned.at(lost, Volume::from_centi_m3(900));
+        assert_eq!(back, in_2025());
+        assert_eq!(back.at(lost, Volume::from_centi_m3(950)), back);
     }
 }

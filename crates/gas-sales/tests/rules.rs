@@ -5,9 +5,9 @@
 mod rig;
 
 use gas_sales::{
-    Belief, Contradiction, Inquiry, IssueRefusal, LogEntry, MeterBook, NotProven, OpenSale,
-    OverLimit, PaidQuote, Proven, QuoteRefusal, ReserveRefusal, Told, prove_receipt, prove_record,
-    prove_status, settlement,
+    Belief, Contradiction, Exhausted, Halt, Inquiry, IssueRefusal, LogEntry, MeterBook, NotProven,
+    OpenSale, OverLimit, PaidQuote, Proven, QuoteRefusal, ReserveRefusal, Told, prove_receipt,
+    prove_record, prove_status, settlement,
 };
 use gas_statement::{ChainError, Evidence, Signed, SigningKey};
 use gas_tariff::{QuoteError, Want};
@@ -37,7 +37,9 @@ fn told(meter: &Meter, keys: &Keys) -> Told {
 fn believed(book: &MeterBook, told: &Told, entry: LogEntry) -> MeterBook {
     match book.believe(told, Some(entry), NOW) {
         Belief::Believed(book) => book,
-        other @ (Belief::Known | Belief::Old | Belief::Contradicts(..)) => panic!("{other:?}"),
+        other @ (Belief::Known | Belief::Old | Belief::NotYet | Belief::Contradicts(..)) => {
+            panic!("{other:?}")
+        }
     }
 }
 
@@ -161,14 +163,17 @@ fn a_state_that_disagrees_with_the_log_freezes_the_meter() {
             issued.book.believe(&shown, entry, NOW),
             Belief::Contradicts(frozen.clone(), why)
         );
-        assert_eq!(frozen.quote(ask(2, 100), NOW), Err(QuoteRefusal::Frozen));
+        assert_eq!(
+            frozen.quote(ask(2, 100), NOW),
+            Err(QuoteRefusal::Halted(Halt::Frozen))
+        );
         assert_eq!(
             frozen.may_reserve(&quote, None, NOW),
-            Err(ReserveRefusal::Frozen)
+            Err(ReserveRefusal::Halted(Halt::Frozen))
         );
         assert_eq!(
             frozen.issue(&pay(&quote), &keys, NOW).unwrap_err(),
-            IssueRefusal::Frozen
+            IssueRefusal::Halted(Halt::Frozen)
         );
     }
 }
@@ -371,15 +376,15 @@ fn nothing_is_issued_with_foreign_keys_for_another_meter_or_past_the_ranges() {
     };
     assert_eq!(
         full(|book| book.counter = 0x00FF_FFFF),
-        IssueRefusal::Exhausted("sequence")
+        IssueRefusal::Exhausted(Exhausted("sequence"))
     );
     assert_eq!(
         full(|book| book.total = u32::MAX - 4_999),
-        IssueRefusal::Exhausted("total")
+        IssueRefusal::Exhausted(Exhausted("total"))
     );
     assert_eq!(
         full(|book| book.last_tid = 0x00FF_FFFF),
-        IssueRefusal::Exhausted("TID")
+        IssueRefusal::Exhausted(Exhausted("TID"))
     );
 }
 

@@ -127,6 +127,7 @@ pub(crate) fn a_book(keys: &Keys, unit: Unit) -> MeterBook {
         frozen: false,
         year: TariffYear::beginning(NOW, Volume::from_centi_m3(10_000)),
         believed: None,
+        debit: None,
     }
 }
 

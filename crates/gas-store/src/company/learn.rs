@@ -94,7 +94,7 @@ pub(super) async fn learn(
             let known = row.book.believed.unwrap_or_else(|| as_told(told, now));
             Ok((Learned::Newest(known), row.book))
         }
-        Belief::Old => Ok((Learned::Old(as_told(told, now)), row.book)),
+        Belief::Old | Belief::NotYet => Ok((Learned::Old(as_told(told, now)), row.book)),
     }
 }
 

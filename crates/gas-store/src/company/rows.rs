@@ -217,8 +217,10 @@ impl MeterColumns {
                 year: self.year,
                 start_register: Volume::from_centi_m3(self.year_start_register),
                 purchased: Volume::from_centi_m3(self.year_purchased),
+                before: None,
             },
             believed,
+            debit: None,
         };
         Ok(BookRow {
             book,
