@@ -84,12 +84,13 @@ impl VerifyingKey {
 
     /// The same key, which from now on remembers the last `capacity` statements whose signature it found
     /// to hold, and checks no signature twice. For servers, which are shown the same statement at every
-    /// step of a vend. Clones share the memory; 0 remembers nothing.
+    /// step of a vend. Clones share the memory; 0 remembers nothing. A key that remembers already keeps
+    /// the memory that it has.
     #[must_use]
     pub fn remembering(self, capacity: usize) -> Self {
         Self {
             key: self.key,
-            memory: Some(Memory::new(capacity)),
+            memory: self.memory.or_else(|| Some(Memory::new(capacity))),
         }
     }
 
@@ -214,7 +215,8 @@ mod tests {
         assert!(key.holds("whole", b"text", good));
         assert!(shared.holds("whole", b"text", bad), "clones share it");
         assert!(!key.holds("another", b"text", bad));
-        assert!(!key.remembering(8).holds("whole", b"text", bad));
+        let again = key.remembering(1);
+        assert!(again.holds("whole", b"text", bad), "it keeps its memory");
         let forgetful = signer.verifying_key();
         assert!(forgetful.holds("whole", b"text", good));
         assert!(!forgetful.holds("whole", b"text", bad), "off by default");
