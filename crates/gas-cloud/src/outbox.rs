@@ -5,6 +5,7 @@ use gas_api::company::{ReceiptReported, ReservationWanted, SaleWanted};
 use gas_api::pay::{Presentation, Tender, TenderWanted};
 use gas_api::{HexBytes, codes};
 use gas_http::{BoxError, DueEffect, Outbox, PeerError};
+use gas_token::{Receipt, ReceiptResult, Tagged};
 use gas_units::{UnixMillis, VendId};
 use gas_vend::{Effect, Event, IssuedToken, Receiver, Settlement, VendState};
 
@@ -61,20 +62,42 @@ impl Dispatch {
         let wanted = ReservationWanted { quote_hash };
         let event = match verdict(self.cloud.company().reserve(vend_id, wanted).await)? {
             Ok(_) => Event::Reserved { attempt },
+            // Of a reservation it says this one thing: the token is issued already.
+            Err(why) if why.code == codes::WRONG_STATE => Event::IssuedBefore { attempt },
             Err(why) => Event::ReservationRefused { attempt, why },
         };
         self.live(vend_id, event, id).await
     }
 
-    async fn open_tender(&self, vend_id: VendId, id: &str) -> Result<(), BoxError> {
-        let quote = self.cloud.row(vend_id).await?.vend.quote().clone();
+    async fn look_for_tender(
+        &self,
+        vend_id: VendId,
+        attempt: u32,
+        id: &str,
+    ) -> Result<(), BoxError> {
+        if !self.cloud.row(vend_id).await?.vend.awaits_look() {
+            return self.moot(id).await;
+        }
+        let answer = self.cloud.pay().show(vend_id, false).await;
+        let unknown = Event::NoTender { attempt };
+        self.tender_shown(vend_id, answer, None, unknown, id).await
+    }
+
+    async fn open_tender(&self, vend_id: VendId, attempt: u32, id: &str) -> Result<(), BoxError> {
+        let vend = self.cloud.row(vend_id).await?.vend;
+        if !vend.awaits_opening(attempt) {
+            return self.moot(id).await;
+        }
         let wanted = TenderWanted {
-            quote,
+            quote: vend.quote().clone(),
             presentation: Presentation::Native,
         };
         match verdict(self.cloud.pay().open(vend_id, wanted).await)? {
             Ok(tender) => self.seen(vend_id, &tender, Some(0), id).await,
-            Err(why) => self.live(vend_id, Event::TenderRefused { why }, id).await,
+            Err(why) => {
+                self.live(vend_id, Event::TenderRefused { attempt, why }, id)
+                    .await
+            }
         }
     }
 
@@ -89,20 +112,37 @@ impl Dispatch {
             | VendState::Accepted => false,
         };
         if !awaited {
-            return Ok(self.cloud.store().done(id, self.cloud.now()).await?);
+            return self.moot(id).await;
         }
         // The payment server asks the provider by its own timetable; a customer's word hastens it.
         let answer = self.cloud.pay().show(vend_id, number.is_none()).await;
-        match verdict(answer)? {
+        let unknown = Event::TenderUnknown { number };
+        self.tender_shown(vend_id, answer, number, unknown, id)
+            .await
+    }
+
+    /// Takes in the answer to a question about a tender; `unknown` is what happened where the payment server
+    /// knows of none. Any other refusal says nothing about the vend and is asked again.
+    async fn tender_shown(
+        &self,
+        vend_id: VendId,
+        answer: Result<Tender, PeerError>,
+        number: Option<u32>,
+        unknown: Event,
+        id: &str,
+    ) -> Result<(), BoxError> {
+        match answer {
             Ok(tender) => self.seen(vend_id, &tender, number, id).await,
-            Err(why) => {
-                tracing::warn!(
-                    code = why.code,
-                    "the payment server will not say how a tender stands"
-                );
-                self.live(vend_id, Event::StillUnpaid { number }, id).await
+            Err(error) if error.code() == Some(codes::TENDER_UNKNOWN) => {
+                self.live(vend_id, unknown, id).await
             }
+            Err(error) => Err(error.into()),
         }
+    }
+
+    /// The vend has gone on without this effect.
+    async fn moot(&self, id: &str) -> Result<(), BoxError> {
+        Ok(self.cloud.store().done(id, self.cloud.now()).await?)
     }
 
     async fn issue_sale(&self, vend_id: VendId, attempt: u32, id: &str) -> Result<(), BoxError> {
@@ -146,21 +186,21 @@ impl Dispatch {
                     .await;
             }
         };
-        let jws = believed
-            .sale
-            .settlement
-            .ok_or("a believed receipt without a settlement")?;
-        let settlement = Settlement::verify(&jws, self.cloud.company_key())?;
         let state = (believed.state.meter == believed.sale.meter).then_some(&believed.state);
         let with = With {
             performed: Some(id),
             believed: state,
         };
-        let event = Event::ReceiptBelieved {
-            receipt,
-            settlement,
+        let events = match &believed.sale.settlement {
+            Some(jws) => vec![Event::ReceiptBelieved {
+                receipt,
+                settlement: Settlement::verify(jws, self.cloud.company_key())?,
+            }],
+            // Believed, and nothing is settled by it: the company knows now, and people there.
+            None if refuses_token(&receipt) => vec![],
+            None => return Err("a believed receipt without a settlement".into()),
         };
-        self.cloud.live(vend_id, &[event], with).await?;
+        self.cloud.live(vend_id, &events, with).await?;
         Ok(())
     }
 
@@ -171,8 +211,16 @@ impl Dispatch {
                 "a reservation was not released; it was none any more"
             );
         }
-        Ok(self.cloud.store().done(id, self.cloud.now()).await?)
+        self.moot(id).await
     }
+}
+
+/// Whether the meter says that it did not take the token.
+fn refuses_token(receipt: &HexBytes) -> bool {
+    Tagged::<Receipt>::parse(&receipt.0).is_ok_and(|receipt| match receipt.message.result {
+        ReceiptResult::Insufficient | ReceiptResult::OutOfRange => true,
+        ReceiptResult::Applied | ReceiptResult::Duplicate => false,
+    })
 }
 
 /// Tells an answer and a final refusal from an unknown outcome, which is asked for again.
@@ -222,7 +270,12 @@ impl Outbox for Dispatch {
         let id = due.id.as_str();
         match due.effect {
             Effect::Reserve { vend_id, attempt } => self.reserve(vend_id, attempt, id).await,
-            Effect::OpenTender { vend_id } => self.open_tender(vend_id, id).await,
+            Effect::LookForTender { vend_id, attempt } => {
+                self.look_for_tender(vend_id, attempt, id).await
+            }
+            Effect::OpenTender {
+                vend_id, attempt, ..
+            } => self.open_tender(vend_id, attempt, id).await,
             Effect::AskPayment {
                 vend_id, number, ..
             } => self.ask(vend_id, Some(number), id).await,

@@ -14,10 +14,22 @@ pub enum Effect {
         /// Counts the customer's attempts, from 1.
         attempt: u32,
     },
+    /// The company will not reserve the sale: ask the payment server whether it knows of a tender of this
+    /// vend, from a life that our backup does not remember.
+    LookForTender {
+        /// The vend.
+        vend_id: VendId,
+        /// The attempt to reserve that was refused.
+        attempt: u32,
+    },
     /// Have the payment server ask for payment of the quote.
     OpenTender {
         /// The vend.
         vend_id: VendId,
+        /// Counts attempts, from 1: the next follows where the payment server has forgotten the tender.
+        attempt: u32,
+        /// Not before.
+        due_at: UnixMillis,
     },
     /// Ask the payment server how the tender stands, so that a lost webhook never blocks a vend.
     AskPayment {
@@ -62,6 +74,8 @@ pub enum Effect {
         vend_id: VendId,
         /// The attempt that had reserved.
         attempt: u32,
+        /// Counts releases, from 1: the company may be made to reserve again by the same attempt.
+        number: u32,
     },
 }
 
@@ -92,7 +106,10 @@ impl Effect {
         let prefix = self.receiver().id_prefix();
         match self {
             Self::Reserve { vend_id, attempt } => format!("{prefix}reserve:{vend_id}:{attempt}"),
-            Self::OpenTender { vend_id } => format!("{prefix}open:{vend_id}"),
+            Self::LookForTender { vend_id, attempt } => format!("{prefix}look:{vend_id}:{attempt}"),
+            Self::OpenTender {
+                vend_id, attempt, ..
+            } => format!("{prefix}open:{vend_id}:{attempt}"),
             Self::AskPayment {
                 vend_id, number, ..
             } => format!("{prefix}ask:{vend_id}:{number}"),
@@ -105,9 +122,9 @@ impl Effect {
             } => {
                 format!("{prefix}receipt:{vend_id}:{report}")
             }
-            Self::ReleaseReservation { vend_id, attempt } => {
-                format!("{prefix}release:{vend_id}:{attempt}")
-            }
+            Self::ReleaseReservation {
+                vend_id, number, ..
+            } => format!("{prefix}release:{vend_id}:{number}"),
         }
     }
 
@@ -119,9 +136,10 @@ impl Effect {
             | Self::IssueSale { .. }
             | Self::ReportReceipt { .. }
             | Self::ReleaseReservation { .. } => Receiver::Company,
-            Self::OpenTender { .. } | Self::AskPayment { .. } | Self::AskProvider { .. } => {
-                Receiver::Pay
-            }
+            Self::LookForTender { .. }
+            | Self::OpenTender { .. }
+            | Self::AskPayment { .. }
+            | Self::AskProvider { .. } => Receiver::Pay,
         }
     }
 
@@ -130,7 +148,8 @@ impl Effect {
     pub const fn vend_id(&self) -> VendId {
         match self {
             Self::Reserve { vend_id, .. }
-            | Self::OpenTender { vend_id }
+            | Self::LookForTender { vend_id, .. }
+            | Self::OpenTender { vend_id, .. }
             | Self::AskPayment { vend_id, .. }
             | Self::AskProvider { vend_id, .. }
             | Self::IssueSale { vend_id, .. }
@@ -143,11 +162,14 @@ impl Effect {
     #[must_use]
     pub const fn due_at(&self, now: UnixMillis) -> UnixMillis {
         match self {
-            Self::AskPayment { due_at, .. }
+            Self::OpenTender { due_at, .. }
+            | Self::AskPayment { due_at, .. }
             | Self::AskProvider { due_at, .. }
             | Self::IssueSale { due_at, .. }
             | Self::ReportReceipt { due_at, .. } => *due_at,
-            Self::Reserve { .. } | Self::OpenTender { .. } | Self::ReleaseReservation { .. } => now,
+            Self::Reserve { .. } | Self::LookForTender { .. } | Self::ReleaseReservation { .. } => {
+                now
+            }
         }
     }
 }

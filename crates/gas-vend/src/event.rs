@@ -25,6 +25,16 @@ pub enum Event {
         /// Why.
         why: Obstacle,
     },
+    /// The company has issued for this vend already: in a life that our backup does not remember.
+    IssuedBefore {
+        /// Which [`Effect::Reserve`](crate::Effect::Reserve) it answers.
+        attempt: u32,
+    },
+    /// The payment server knows of no tender from such a life either, so the company's refusal stands.
+    NoTender {
+        /// Which [`Effect::LookForTender`](crate::Effect::LookForTender) it answers.
+        attempt: u32,
+    },
     /// The payer can pay.
     TenderOpened {
         /// What the payer is shown.
@@ -32,13 +42,20 @@ pub enum Event {
     },
     /// The payment server will not ask for payment.
     TenderRefused {
+        /// Which [`Effect::OpenTender`](crate::Effect::OpenTender) it answers.
+        attempt: u32,
         /// Why.
         why: Obstacle,
     },
-    /// The payment server says: not paid so far.
+    /// The payment server knows the tender and says: not paid so far.
     StillUnpaid {
         /// Which question it answers, 0 for the answer to opening; `None` for a question that is not
         /// followed by another.
+        number: Option<u32>,
+    },
+    /// The payment server has forgotten the tender: it was restored from a backup.
+    TenderUnknown {
+        /// Which question it answers; `None` for one that is not followed by another.
         number: Option<u32>,
     },
     /// Closed unpaid, and the provider takes no more payment for it.

@@ -28,6 +28,10 @@ pub struct Vend {
     pub(crate) quote: Quote,
     pub(crate) consented_at: Option<UnixMillis>,
     pub(crate) stage: Stage,
+    pub(crate) opening: Opening,
+    /// Reservations given up so far.
+    pub(crate) releases: u32,
+    pub(crate) shown: Option<Shown>,
     pub(crate) obstacle: Option<Obstacle>,
     /// The first payment statement that could not belong here. Stays for people.
     pub(crate) contradiction: Option<Obstacle>,
@@ -40,6 +44,25 @@ pub(crate) struct Quote {
     pub(crate) hash: Digest,
     pub(crate) amount: Money,
     pub(crate) valid_until: UnixMillis,
+}
+
+/// How often the payment server was to open the tender: again where it has forgotten it.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Opening {
+    /// Attempts so far.
+    pub(crate) attempts: u32,
+    /// Since the last of them the payment server has not said that it knows the tender.
+    pub(crate) pending: bool,
+}
+
+/// The newest receipt that was shown to the company.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Shown {
+    pub(crate) receipt: HexBytes,
+    /// Reports to the company so far.
+    pub(crate) reports: u32,
+    /// When the last of them was due.
+    pub(crate) reported_at: UnixMillis,
 }
 
 /// Each state with exactly what is known in it.
@@ -55,18 +78,31 @@ pub(crate) enum Stage {
     Accepted(Accepted),
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Quoted {
     /// Attempts to reserve so far.
     pub(crate) attempts: u32,
-    /// The last of them is not answered yet.
-    pub(crate) reserving: bool,
+    pub(crate) reserving: Reserving,
+}
+
+/// Who has not answered the last attempt to reserve yet.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reserving {
+    Nobody,
+    Company,
+    /// The company refuses. The payment server may know of a tender of this vend all the same, from a life
+    /// that our backup does not remember; the refusal stands only if it does not.
+    Pay(Obstacle),
 }
 
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct TenderRequested {
     /// The attempt that reserved.
     pub(crate) reservation: u32,
+    /// The company has issued for this vend already, in a life that our backup does not remember: it is
+    /// paid, and nobody is asked to pay it again.
+    pub(crate) issued: bool,
     /// Absent until the payment server has one.
     pub(crate) request: Option<PaymentRequest>,
 }
@@ -88,8 +124,6 @@ pub(crate) struct Issued {
 pub(crate) struct Delivered {
     pub(crate) issued: Issued,
     pub(crate) receipt: HexBytes,
-    /// Reports to the company so far.
-    pub(crate) reports: u32,
 }
 
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -155,8 +189,11 @@ impl Vend {
             consented_at: None,
             stage: Stage::Quoted(Quoted {
                 attempts: 0,
-                reserving: false,
+                reserving: Reserving::Nobody,
             }),
+            opening: Opening::default(),
+            releases: 0,
+            shown: None,
             obstacle: None,
             contradiction: None,
         };
@@ -203,9 +240,46 @@ impl Vend {
     #[must_use]
     pub const fn awaits_tender(&self) -> bool {
         match &self.stage {
-            Stage::Quoted(quoted) => quoted.reserving,
+            Stage::Quoted(quoted) => match quoted.reserving {
+                Reserving::Nobody => false,
+                Reserving::Company | Reserving::Pay(_) => true,
+            },
             Stage::TenderRequested(tender) => tender.request.is_none(),
             Stage::Expired
+            | Stage::TenderConfirmed(_)
+            | Stage::TokenIssued(_)
+            | Stage::Delivered(_)
+            | Stage::Accepted(_) => false,
+        }
+    }
+
+    /// Whether [`Effect::OpenTender`](crate::Effect::OpenTender) with this attempt is still to be performed.
+    #[must_use]
+    pub fn awaits_opening(&self, attempt: u32) -> bool {
+        match &self.stage {
+            Stage::TenderRequested(_) => true,
+            Stage::Expired => {
+                self.opening
+                    == Opening {
+                        attempts: attempt,
+                        pending: true,
+                    }
+            }
+            Stage::Quoted(_)
+            | Stage::TenderConfirmed(_)
+            | Stage::TokenIssued(_)
+            | Stage::Delivered(_)
+            | Stage::Accepted(_) => false,
+        }
+    }
+
+    /// Whether [`Effect::LookForTender`](crate::Effect::LookForTender) is still to be performed.
+    #[must_use]
+    pub const fn awaits_look(&self) -> bool {
+        match &self.stage {
+            Stage::Quoted(quoted) => matches!(quoted.reserving, Reserving::Pay(_)),
+            Stage::TenderRequested(_)
+            | Stage::Expired
             | Stage::TenderConfirmed(_)
             | Stage::TokenIssued(_)
             | Stage::Delivered(_)

@@ -209,12 +209,11 @@ impl Cloud {
         match self.live(vend_id, &events, with).await {
             Err(LiveError::Refused(refused)) if tender.state == TenderState::Paid => {
                 tracing::error!(%refused, "a signed payment does not fit its vend; kept for people");
-                let kept = [
-                    Event::PaymentContradicted {
-                        why: refused.obstacle(),
-                    },
-                    Event::StillUnpaid { number },
-                ];
+                let kept = Event::PaymentContradicted {
+                    why: refused.obstacle(),
+                };
+                let asked = performed.map(|_| Event::StillUnpaid { number });
+                let kept: Vec<Event> = [kept].into_iter().chain(asked).collect();
                 self.live(vend_id, &kept, with).await?;
                 Err(SeenError::Live(refused.into()))
             }

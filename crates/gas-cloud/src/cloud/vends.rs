@@ -1,15 +1,16 @@
-use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendWanted};
+use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendState, VendWanted};
 use gas_api::company::QuoteWanted;
 use gas_api::pay::{Tender, TenderEvent};
 use gas_api::{Digest, codes};
 use gas_http::{PeerError, Problem};
 use gas_store::cloud::{Saved, VendRow};
-use gas_token::{Receipt, Status, Tagged};
+use gas_token::{Receipt, ReceiptResult, Status, Tagged};
 use gas_units::{MeterNumber, UnixMillis, VendId};
-use gas_vend::{Asked, Effect, Event, SignedQuote};
+use gas_vend::{Asked, Effect, Event, Refused, SignedQuote};
 use sha2::{Digest as _, Sha256};
 
 use super::{Cloud, With};
+use crate::problems::LiveError;
 use crate::view;
 
 impl Cloud {
@@ -113,6 +114,10 @@ impl Cloud {
                     }
                 }
             }
+            Err(error) if error.code() == Some(codes::TENDER_UNKNOWN) => {
+                let forgotten = Event::TenderUnknown { number: None };
+                self.live(vend_id, &[forgotten], With::default()).await?;
+            }
             Err(error) => {
                 tracing::warn!(%error, "a confirmation found no answer at once; asked again");
             }
@@ -121,7 +126,8 @@ impl Cloud {
     }
 
     /// Takes the meter's answer to this vend's token. It is saved before anything else; the company judges
-    /// it later.
+    /// it later. That the meter did not take the token is saved for the company too, and answered as a
+    /// problem.
     ///
     /// # Errors
     /// [`Problem`], as `PUT /v1/vends/{vend_id}/receipt` answers it at once.
@@ -137,8 +143,16 @@ impl Cloud {
             )
             .hint(view::DELIVER_AGAIN)
         })?;
-        self.lives(vend_id, Event::ReceiptDelivered { receipt })
-            .await
+        let result = receipt.message.result;
+        let vend = self.lives(vend_id, Event::ReceiptDelivered { receipt });
+        let vend = vend.await?;
+        match (result, vend.state) {
+            (
+                ReceiptResult::Insufficient | ReceiptResult::OutOfRange,
+                VendState::TokenIssued | VendState::Delivered,
+            ) => Err(LiveError::from(Refused::NotTaken(result)).into()),
+            (_, _) => Ok(vend),
+        }
     }
 
     /// A vend as it stands.

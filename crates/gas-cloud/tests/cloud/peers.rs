@@ -22,7 +22,7 @@ use gas_statement::{
     SigningKey,
 };
 use gas_tariff::{QuoteBasis, Tariff};
-use gas_token::{Ask, Nonce, Receipt, Record, Seq, Status, Tag, Tagged, Total};
+use gas_token::{Ask, Nonce, Receipt, ReceiptResult, Record, Seq, Status, Tag, Tagged, Total};
 use gas_units::{MeterNumber, Money, Unit, UnixMillis, UnixTime, VendId, Volume};
 use tokio::sync::Notify;
 
@@ -46,7 +46,15 @@ pub(crate) struct Books {
     pub(crate) reserved: BTreeSet<VendId>,
     pub(crate) sales: BTreeMap<VendId, Sale>,
     pub(crate) issues: u32,
+    /// Receipts that say that the meter did not take the token.
+    pub(crate) refused_tokens: u32,
     pub(crate) quotes: BTreeMap<VendId, Signed<Quote>>,
+    /// Tenders that the payment server has ever known.
+    pub(crate) tenders_were: BTreeSet<VendId>,
+    /// The time, where a test sets it.
+    pub(crate) time: Option<UnixMillis>,
+    /// Tenders that the payment server knows.
+    pub(crate) tenders: BTreeSet<VendId>,
     /// The payer has paid.
     pub(crate) paid: bool,
     /// The payment server has saved the tender and has no payment request yet, when it is opened.
@@ -61,6 +69,12 @@ pub(crate) struct Books {
     pub(crate) bend_payment: Option<fn(&mut Payment)>,
     /// Signs quotes with this in place of the company's key.
     pub(crate) quote_key: Option<[u8; 32]>,
+}
+
+impl Books {
+    fn now(&self) -> UnixMillis {
+        self.time.unwrap_or_else(now)
+    }
 }
 
 /// Where the cloud dies: at this request to the doubles, before or after they have done it.
@@ -235,7 +249,7 @@ async fn quote(
     }
     peers.with(|books| {
         let made = books.quotes.get(&vend_id).cloned().unwrap_or_else(|| {
-            let mut quote = quote_of(vend_id, &wanted, &status.message);
+            let mut quote = quote_of(vend_id, &wanted, &status.message, books.now());
             if let Some(bend) = books.bend_quote {
                 bend(&mut quote);
             }
@@ -252,7 +266,7 @@ async fn quote(
     })
 }
 
-fn quote_of(vend_id: VendId, wanted: &QuoteWanted, status: &Status) -> Quote {
+fn quote_of(vend_id: VendId, wanted: &QuoteWanted, status: &Status, now: UnixMillis) -> Quote {
     let bounds = [Volume::from_centi_m3(35_000), Volume::from_centi_m3(50_000)];
     let basis = QuoteBasis {
         unit: Unit::Fen,
@@ -276,8 +290,8 @@ fn quote_of(vend_id: VendId, wanted: &QuoteWanted, status: &Status) -> Quote {
         last_seq: 6,
         meter_time: status.state.time,
         status_sha256: Sha256Digest::of(&wanted.status.0),
-        created_at_ms: now(),
-        valid_until_ms: now().plus_millis(900_000),
+        created_at_ms: now,
+        valid_until_ms: now.plus_millis(900_000),
     }
 }
 
@@ -285,12 +299,21 @@ async fn reserve(
     State(peers): Doubles,
     Path(vend_id): Path<VendId>,
     Json(wanted): Json<ReservationWanted>,
-) -> Json<Reserved> {
+) -> Answer<Reserved> {
     peers.with(|books| {
-        assert_eq!(wanted.quote_hash.0, books.quotes[&vend_id].sha256().0);
+        let quote = &books.quotes[&vend_id];
+        assert_eq!(wanted.quote_hash.0, quote.sha256().0);
+        if books.sales.contains_key(&vend_id) {
+            let detail = "This vend's token is issued already.";
+            return Err(Problem::conflict(codes::WRONG_STATE, detail));
+        }
+        if !books.reserved.contains(&vend_id) && !quote.statement().is_valid_at(books.now()) {
+            let detail = "The quote is no longer valid.";
+            return Err(Problem::gone(codes::QUOTE_EXPIRED, detail));
+        }
         books.reserved.insert(vend_id);
-    });
-    Json(Reserved { vend_id })
+        Ok(Json(Reserved { vend_id }))
+    })
 }
 
 async fn release(State(peers): Doubles, Path(vend_id): Path<VendId>) {
@@ -308,6 +331,7 @@ async fn sell(
             return Json(sale.clone());
         }
         books.issues += 1;
+        books.reserved.remove(&vend_id);
         let sale = sale_of(&books.quotes[&vend_id], &wanted.payment);
         books.sales.insert(vend_id, sale.clone());
         Json(sale)
@@ -370,6 +394,11 @@ async fn believe(
     let state = state_of(receipt.message.meter, &reported.receipt.0, now());
     peers.with(|books| {
         let sale = books.sales.get_mut(&vend_id).unwrap();
+        if receipt.message.result == ReceiptResult::OutOfRange {
+            books.refused_tokens += 1;
+            let sale = sale.clone();
+            return Ok(Json(ReceiptBelieved { sale, state }));
+        }
         let settlement = Settlement {
             vend_id,
             meter: sale.meter,
@@ -409,10 +438,11 @@ pub(crate) fn tender(books: &Books, vend_id: VendId) -> Tender {
     let amount_fen = quote.statement().payable();
     let quote_hash = Digest(quote.sha256().0);
     let order_no = format!("{}01", vend_id.to_base32());
-    let state = match (books.paid, books.closed) {
-        (true, _) => TenderState::Paid,
-        (false, true) => TenderState::Closed,
-        (false, false) => TenderState::Open,
+    let state = match (books.paid, books.closed, books.slow_provider) {
+        (true, _, _) => TenderState::Paid,
+        (false, true, _) => TenderState::Closed,
+        (false, false, true) => TenderState::Requested,
+        (false, false, false) => TenderState::Open,
     };
     let payment_request = (state == TenderState::Open).then(|| PaymentRequest {
         provider: "wechat".to_owned(),
@@ -458,13 +488,23 @@ async fn open(
     Signed::<Quote>::verify(&wanted.quote.0, &company_key().verifying_key()).unwrap();
     peers.with(|books| {
         assert!(
-            books.reserved.contains(&vend_id),
+            books.reserved.contains(&vend_id)
+                || books.sales.contains_key(&vend_id)
+                || books.tenders_were.contains(&vend_id),
             "reserved before anyone may pay"
         );
+        books.tenders.insert(vend_id);
+        books.tenders_were.insert(vend_id);
         Json(tender(books, vend_id))
     })
 }
 
-async fn show(State(peers): Doubles, Path(vend_id): Path<VendId>) -> Json<Tender> {
-    peers.with(|books| Json(tender(books, vend_id)))
+async fn show(State(peers): Doubles, Path(vend_id): Path<VendId>) -> Answer<Tender> {
+    peers.with(|books| {
+        if books.tenders.contains(&vend_id) {
+            return Ok(Json(tender(books, vend_id)));
+        }
+        let detail = "No payment was ever asked for under this id.";
+        Err(Problem::not_found(codes::TENDER_UNKNOWN, detail))
+    })
 }

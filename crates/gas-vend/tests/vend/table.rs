@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 
 use gas_api::{Digest, codes};
-use gas_token::{Kind, ReceiptResult, Seq, ShortTag};
+use gas_token::{Kind, Receipt, ReceiptResult, Seq, ShortTag, Tagged};
 use gas_units::{Money, UnixMillis, VendId};
-use gas_vend::{Applied, Effect, Event, IssuedToken, ProofError, Refused, SignedQuote, Vend};
+use gas_vend::{
+    Applied, Effect, Event, IssuedToken, ProofError, Refused, SignedQuote, Vend, VendState,
+};
 
 use crate::facts::{
     NOW, VALID_UNTIL, asked, company, issued, new_vend, over_limit, pay, payment, quote,
@@ -48,6 +50,8 @@ pub(crate) fn events() -> Vec<Step> {
                 why: why(codes::QUOTE_EXPIRED),
             },
         ),
+        ("issued before", Event::IssuedBefore { attempt: 1 }),
+        ("no tender", Event::NoTender { attempt: 1 }),
         (
             "tender opened",
             Event::TenderOpened {
@@ -63,8 +67,14 @@ pub(crate) fn events() -> Vec<Step> {
         (
             "tender refused",
             Event::TenderRefused {
+                attempt: 1,
                 why: why(codes::QUOTE_EXPIRED),
             },
+        ),
+        ("tender unknown", Event::TenderUnknown { number: Some(3) }),
+        (
+            "tender unknown, asked aside",
+            Event::TenderUnknown { number: None },
         ),
         ("still unpaid", Event::StillUnpaid { number: Some(3) }),
         (
@@ -138,8 +148,9 @@ pub(crate) fn events() -> Vec<Step> {
             "receipt, of a question",
             delivered(receipt(|r| r.answered = Kind::Ask)),
         ),
+        ("receipt, refused", delivered(not_taken())),
         (
-            "receipt, refused",
+            "receipt, refused and applied",
             delivered(receipt(|r| r.result = ReceiptResult::OutOfRange)),
         ),
         ("receipt believed", believed(settlement(|_| {}))),
@@ -174,9 +185,18 @@ pub(crate) fn events() -> Vec<Step> {
         .collect()
 }
 
+/// The meter did not take the token.
+pub(crate) fn not_taken() -> Tagged<Receipt> {
+    receipt(|r| {
+        r.result = ReceiptResult::OutOfRange;
+        r.state.last_seq = Seq::from_bits(6);
+    })
+}
+
 /// One vend in each state, named.
 fn states() -> Vec<(&'static str, Vend)> {
     let step = |vend: &Vend, event| vend.apply(event, NOW).unwrap().vend;
+    let unknown = Event::TenderUnknown { number: None };
     let quoted = new_vend();
     let reserving = step(
         &quoted,
@@ -188,13 +208,20 @@ fn states() -> Vec<(&'static str, Vend)> {
         attempt: 1,
         why: over_limit(),
     };
+    let expired_quote = Event::ReservationRefused {
+        attempt: 1,
+        why: why(codes::QUOTE_EXPIRED),
+    };
+    let looking = step(&reserving, refused);
     let opening = step(&reserving, Event::Reserved { attempt: 1 });
+    let issued_before = step(&reserving, Event::IssuedBefore { attempt: 1 });
     let open = step(
         &opening,
         Event::TenderOpened {
             request: request(20_000),
         },
     );
+    let expired = step(&open, Event::TenderClosed);
     let confirmed = step(&open, Event::PaymentConfirmed(payment(|_| {})));
     let token = step(&confirmed, Event::TokenIssued(issued(|_| {})));
     let delivered = step(
@@ -213,12 +240,26 @@ fn states() -> Vec<(&'static str, Vend)> {
     };
     vec![
         ("quoted", quoted),
-        ("refused", step(&reserving, refused)),
+        ("refused", step(&looking, Event::NoTender { attempt: 1 })),
+        ("looking", looking),
+        ("looking-expired", step(&reserving, expired_quote)),
         ("reserving", reserving),
         ("opening", opening),
-        ("expired", step(&open, Event::TenderClosed)),
+        ("issued-before", issued_before),
+        ("reopening-expired", step(&expired, unknown.clone())),
+        ("expired", expired),
+        ("reopening", step(&open, unknown)),
         ("open", open),
         ("paid", confirmed),
+        (
+            "not-taken",
+            step(
+                &token,
+                Event::ReceiptDelivered {
+                    receipt: not_taken(),
+                },
+            ),
+        ),
         ("issued", token),
         ("disbelieved", step(&delivered, forged)),
         ("accepted", step(&delivered, believed)),
@@ -295,6 +336,10 @@ fn the_same_event_again_changes_nothing_and_wants_nothing_new() {
             let Ok(once) = vend.apply(event.clone(), now) else {
                 continue;
             };
+            if vend.state() == VendState::Expired && matches!(event, Event::Reserved { .. }) {
+                // The company was made to reserve once more, so it must release once more.
+                continue;
+            }
             let twice = once.vend.apply(event, now).unwrap();
             assert_eq!(twice.vend, once.vend, "{name} in {state}");
             assert_eq!(twice.reached, [], "{name} in {state}");

@@ -1,0 +1,81 @@
+//! What each event does to a vend: `tender` until it is paid, `sale` from there to the token, `receipt`
+//! from there to the end.
+
+mod receipt;
+mod sale;
+mod tender;
+
+use gas_api::cloud::VendState;
+use gas_units::UnixMillis;
+
+use crate::effect::Effect;
+use crate::event::Event;
+use crate::refused::Refused;
+use crate::vend::{Stage, Vend};
+
+/// Until something that another server refused is asked again: a person may have mended it.
+const AFTER_REFUSAL_MS: i64 = 60_000;
+
+/// A vend after an event, and what is to be saved and done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Applied {
+    /// The vend from now on.
+    pub vend: Vend,
+    /// States reached by this event, in order; never one left out.
+    pub reached: Vec<VendState>,
+    /// To be saved with it.
+    pub effects: Vec<Effect>,
+}
+
+impl Vend {
+    /// Applies what happened. The same event again changes nothing, but that a reservation which stands
+    /// once more is released once more.
+    ///
+    /// # Errors
+    /// [`Refused`] where the event does not fit; the vend stays as it was.
+    pub fn apply(&self, event: Event, now: UnixMillis) -> Result<Applied, Refused> {
+        let mut next = Applied {
+            vend: self.clone(),
+            reached: vec![],
+            effects: vec![],
+        };
+        match event {
+            Event::TenderAsked { quote_hash } => next.tender_asked(quote_hash)?,
+            Event::Reserved { attempt } => next.reserved(attempt, now),
+            Event::ReservationRefused { attempt, why } => next.reservation_refused(attempt, why),
+            Event::IssuedBefore { attempt } => next.issued_before(attempt, now),
+            Event::NoTender { attempt } => next.no_tender(attempt),
+            Event::TenderOpened { request } => next.tender_opened(request, now)?,
+            Event::TenderRefused { attempt, why } => next.tender_refused(attempt, why, now),
+            Event::StillUnpaid { number } => next.still_unpaid(number, now),
+            Event::TenderUnknown { number } => next.tender_unknown(number, now),
+            Event::TenderClosed => next.tender_closed(),
+            Event::Consented { quote_hash } => next.consented(quote_hash, now)?,
+            Event::PaymentConfirmed(payment) => next.payment_confirmed(&payment, now)?,
+            Event::PaymentContradicted { why } => {
+                next.vend.contradiction.get_or_insert(why);
+            }
+            Event::TokenIssued(token) => next.token_issued(&token)?,
+            Event::SaleRefused { attempt, why } => next.sale_refused(attempt, why, now),
+            Event::ReceiptDelivered { receipt } => next.receipt_delivered(&receipt, now)?,
+            Event::ReceiptBelieved {
+                receipt,
+                settlement,
+            } => {
+                next.receipt_believed(receipt, &settlement)?;
+            }
+            Event::ReceiptNotBelieved { report, why } => {
+                next.receipt_not_believed(report, why, now);
+            }
+        }
+        Ok(next)
+    }
+}
+
+impl Applied {
+    fn enter(&mut self, stage: Stage) {
+        self.vend.stage = stage;
+        self.vend.obstacle = None;
+        self.reached.push(self.vend.state());
+    }
+}
