@@ -7,7 +7,9 @@
 
 mod access;
 mod crashes;
+mod direct;
 mod peers;
 mod presence;
 mod refusals;
+mod restored;
 mod world;

@@ -46,6 +46,8 @@ pub(crate) struct Books {
     pub(crate) reserved: BTreeSet<VendId>,
     pub(crate) sales: BTreeMap<VendId, Sale>,
     pub(crate) issues: u32,
+    /// How often the payment server was told to open a tender.
+    pub(crate) opened: u32,
     /// Receipts that say that the meter did not take the token.
     pub(crate) refused_tokens: u32,
     pub(crate) quotes: BTreeMap<VendId, Signed<Quote>>,
@@ -189,7 +191,10 @@ fn jws<T: gas_statement::Statement>(key: &SigningKey, statement: T) -> Jws {
     Jws(Signed::sign(key, statement).unwrap().compact().to_owned())
 }
 
-async fn nonces(State(peers): Doubles, Json(wanted): Json<NoncesWanted>) -> Json<Nonces> {
+pub(crate) async fn nonces(
+    State(peers): Doubles,
+    Json(wanted): Json<NoncesWanted>,
+) -> Json<Nonces> {
     let number = peers.with(|books| {
         books.nonces += 1;
         books.nonces
@@ -230,7 +235,7 @@ fn forged() -> Problem {
     Problem::unprocessable(codes::MESSAGE_FORGED, "The tag does not hold.")
 }
 
-async fn states(Json(reported): Json<StateReported>) -> Answer<BelievedState> {
+pub(crate) async fn states(Json(reported): Json<StateReported>) -> Answer<BelievedState> {
     let status = Tagged::<Status>::parse(&reported.status.0).unwrap();
     if status.tag == FORGED {
         return Err(forged());
@@ -238,7 +243,7 @@ async fn states(Json(reported): Json<StateReported>) -> Answer<BelievedState> {
     Ok(Json(state_of(reported.meter, &reported.status.0, now())))
 }
 
-async fn quote(
+pub(crate) async fn quote(
     State(peers): Doubles,
     Path(vend_id): Path<VendId>,
     Json(wanted): Json<QuoteWanted>,
@@ -295,7 +300,7 @@ fn quote_of(vend_id: VendId, wanted: &QuoteWanted, status: &Status, now: UnixMil
     }
 }
 
-async fn reserve(
+pub(crate) async fn reserve(
     State(peers): Doubles,
     Path(vend_id): Path<VendId>,
     Json(wanted): Json<ReservationWanted>,
@@ -316,11 +321,11 @@ async fn reserve(
     })
 }
 
-async fn release(State(peers): Doubles, Path(vend_id): Path<VendId>) {
+pub(crate) async fn release(State(peers): Doubles, Path(vend_id): Path<VendId>) {
     peers.with(|books| books.reserved.remove(&vend_id));
 }
 
-async fn sell(
+pub(crate) async fn sell(
     State(peers): Doubles,
     Path(vend_id): Path<VendId>,
     Json(wanted): Json<SaleWanted>,
@@ -382,7 +387,7 @@ fn sale_of(quote: &Signed<Quote>, payment: &Jws) -> Sale {
     }
 }
 
-async fn believe(
+pub(crate) async fn believe(
     State(peers): Doubles,
     Path(vend_id): Path<VendId>,
     Json(reported): Json<ReceiptReported>,
@@ -420,7 +425,7 @@ async fn believe(
     })
 }
 
-async fn records(Json(reported): Json<RecordsReported>) -> Answer<RecordsBelieved> {
+pub(crate) async fn records(Json(reported): Json<RecordsReported>) -> Answer<RecordsBelieved> {
     let mut newest = 0;
     for record in &reported.records {
         let record = Tagged::<Record>::parse(&record.0).unwrap();
@@ -480,7 +485,7 @@ pub(crate) fn tender(books: &Books, vend_id: VendId) -> Tender {
     }
 }
 
-async fn open(
+pub(crate) async fn open(
     State(peers): Doubles,
     Path(vend_id): Path<VendId>,
     Json(wanted): Json<TenderWanted>,
@@ -499,7 +504,7 @@ async fn open(
     })
 }
 
-async fn show(State(peers): Doubles, Path(vend_id): Path<VendId>) -> Answer<Tender> {
+pub(crate) async fn show(State(peers): Doubles, Path(vend_id): Path<VendId>) -> Answer<Tender> {
     peers.with(|books| {
         if books.tenders.contains(&vend_id) {
             return Ok(Json(tender(books, vend_id)));

@@ -58,13 +58,23 @@ pub(crate) fn status(meter: MeterNumber, nonce: Nonce, tag: Tag) -> HexBytes {
 
 /// The meter's receipt for the token of the company's double.
 pub(crate) fn receipt(tag: Tag) -> HexBytes {
-    let message = Receipt {
+    tagged_receipt(tag, |_| {})
+}
+
+/// Such a receipt, after `change`.
+pub(crate) fn receipt_of(change: impl FnOnce(&mut Receipt)) -> HexBytes {
+    tagged_receipt(Tag([2; 16]), change)
+}
+
+fn tagged_receipt(tag: Tag, change: impl FnOnce(&mut Receipt)) -> HexBytes {
+    let mut message = Receipt {
         generation: 1,
         meter: meter(),
         result: ReceiptResult::Applied,
         answered: Kind::Total,
         state: meter_state(7, [9; 4]),
     };
+    change(&mut message);
     HexBytes(Tagged { message, tag }.to_bytes())
 }
 

@@ -183,7 +183,7 @@ impl Applied {
 
     pub(super) fn still_unpaid(&mut self, number: Option<u32>, now: UnixMillis) {
         let begun = self.tender_known();
-        self.ask_next(number.or(begun.then_some(0)), now);
+        self.ask_next(number.or_else(|| begun.then_some(0)), now);
     }
 
     pub(super) fn tender_unknown(&mut self, number: Option<u32>, now: UnixMillis) {

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gas_api::{Digest, codes};
 use gas_token::{Kind, Receipt, ReceiptResult, Seq, ShortTag, Tagged};
@@ -11,6 +11,8 @@ use crate::facts::{
     NOW, VALID_UNTIL, asked, company, issued, new_vend, over_limit, pay, payment, quote,
     quote_hash, receipt, request, sale, settlement, signed_quote, why,
 };
+
+use crate::variants::{EVENTS, event_kind};
 
 type Step = (&'static str, Event, UnixMillis);
 
@@ -327,6 +329,15 @@ fn every_event_does_in_every_state_what_the_table_says() {
         }
     }
     assert_eq!(table, TABLE, "got:\n{table}");
+}
+
+#[test]
+fn every_event_is_in_the_table() {
+    let told: BTreeSet<&str> = events()
+        .iter()
+        .map(|(_, event, _)| event_kind(event))
+        .collect();
+    assert_eq!(told, EVENTS.iter().copied().collect());
 }
 
 #[test]

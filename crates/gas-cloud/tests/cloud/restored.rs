@@ -1,0 +1,158 @@
+//! A server is restored from a backup that does not know the vend: nothing is lost, nothing happens twice,
+//! and nobody is asked to pay again.
+
+use gas_api::cloud::{Vend, VendState};
+use gas_api::codes;
+use gas_token::{ReceiptResult, Seq, Tag};
+
+use crate::direct::Home;
+use crate::world::{receipt, receipt_of};
+
+/// A vend that can be paid.
+async fn open() -> Home {
+    let home = Home::new().await;
+    let vend = home.ask_tender().await;
+    assert!(vend.payment_request.is_some());
+    home
+}
+
+/// A vend that is paid and has its token.
+async fn issued() -> (Home, Vend) {
+    let home = open().await;
+    home.with(|books| books.paid = true);
+    home.tell().await;
+    let vend = home.perform().await;
+    assert_eq!(vend.state, VendState::TokenIssued);
+    (home, vend)
+}
+
+async fn ends_accepted(home: &Home) {
+    let vend = home.deliver(receipt(Tag([1; 16]))).await.unwrap();
+    assert_eq!((vend.state, vend.obstacle), (VendState::Accepted, None));
+    assert_eq!(home.with(|books| books.issues), 1, "issued once");
+}
+
+#[tokio::test]
+async fn a_tender_that_the_payment_server_has_forgotten_is_opened_again() {
+    let home = open().await;
+    for times in 2..5 {
+        home.lose_tenders();
+        home.pass(10_000);
+        let vend = home.perform().await;
+        assert_eq!(vend.state, VendState::TenderRequested);
+        assert_eq!(home.with(|books| books.opened), times);
+    }
+    home.lose_tenders();
+    home.with(|books| books.paid = true);
+    home.pass(10_000);
+    assert_eq!(home.perform().await.state, VendState::TokenIssued);
+    ends_accepted(&home).await;
+}
+
+#[tokio::test]
+async fn a_customers_word_has_a_forgotten_tender_opened_again_even_when_the_vend_has_expired() {
+    for at_once in [false, true] {
+        let home = open().await;
+        home.with(|books| books.closed = true);
+        home.tell().await;
+        assert_eq!(home.perform().await.state, VendState::Expired);
+        home.lose_tenders();
+        home.with(|books| books.paid = true);
+        home.confirm().await;
+        if at_once {
+            let id = crate::world::vend_id();
+            let vend = home.cloud.ask_at_once(id).await.unwrap();
+            assert_eq!(vend.state, VendState::Expired);
+        }
+        home.pass(if at_once { 0 } else { 3_000 });
+        assert_eq!(home.perform().await.state, VendState::TokenIssued);
+        ends_accepted(&home).await;
+    }
+}
+
+#[tokio::test]
+async fn a_vend_that_the_cloud_has_lost_goes_on_where_it_was() {
+    for later_ms in [0, 3_600_000] {
+        let (home, before) = issued().await;
+        let home = home.lose_cloud().await;
+        home.pass(later_ms);
+        let vend = home.ask_tender().await;
+        assert_eq!(vend.state, VendState::TokenIssued);
+        assert_eq!((vend.token, vend.payment), (before.token, before.payment));
+        ends_accepted(&home).await;
+        let home = home.lose_cloud().await;
+        assert_eq!(home.ask_tender().await.state, VendState::TokenIssued);
+        ends_accepted(&home).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_company_has_issued_for_is_never_offered_for_payment_again() {
+    let (home, _) = issued().await;
+    let home = home.lose_cloud().await;
+    home.lose_tenders();
+    // The payment server does not know yet that it was paid.
+    home.with(|books| books.paid = false);
+    home.pass(3_600_000);
+    let vend = home.ask_tender().await;
+    let shown = (vend.state, vend.payment_request);
+    assert_eq!(shown, (VendState::TenderRequested, None));
+    home.with(|books| books.paid = true);
+    home.pass(1_000);
+    assert_eq!(home.perform().await.state, VendState::TokenIssued);
+    ends_accepted(&home).await;
+}
+
+#[tokio::test]
+async fn a_refusal_to_reserve_does_not_hide_a_payment() {
+    let home = open().await;
+    let home = home.lose_cloud().await;
+    home.with(|books| {
+        books.paid = true;
+        books.reserved.clear();
+    });
+    home.pass(3_600_000);
+    assert_eq!(home.ask_tender().await.state, VendState::TokenIssued);
+    ends_accepted(&home).await;
+}
+
+#[tokio::test]
+async fn a_tender_from_a_lost_life_is_followed_to_its_end() {
+    let home = open().await;
+    let home = home.lose_cloud().await;
+    home.with(|books| books.reserved.clear());
+    home.pass(3_600_000);
+    assert_eq!(home.ask_tender().await.state, VendState::TenderRequested);
+    home.with(|books| books.closed = true);
+    home.pass(10_000);
+    assert_eq!(home.perform().await.state, VendState::Expired);
+}
+
+#[tokio::test]
+async fn a_refusal_stands_when_nobody_knows_of_a_payment() {
+    let home = Home::new().await;
+    home.begin().await;
+    home.pass(3_600_000);
+    let vend = home.ask_tender().await;
+    assert_eq!(vend.state, VendState::Expired);
+    assert_eq!(vend.obstacle.unwrap().code, codes::QUOTE_EXPIRED);
+    assert_eq!(home.with(|books| books.opened), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_the_meter_did_not_take_is_told_to_the_company() {
+    let (home, _) = issued().await;
+    let refusal = receipt_of(|receipt| {
+        receipt.result = ReceiptResult::OutOfRange;
+        receipt.state.last_seq = Seq::from_bits(6);
+    });
+    for _ in 0..2 {
+        let problem = home.deliver(refusal.clone()).await.unwrap_err();
+        assert_eq!(problem.outside().code, codes::WRONG_STATE);
+        let vend = home.perform().await;
+        assert_eq!(vend.state, VendState::TokenIssued);
+        assert_eq!(vend.obstacle.unwrap().code, codes::WRONG_STATE);
+        assert_eq!(home.with(|books| books.refused_tokens), 1);
+    }
+    ends_accepted(&home).await;
+}
