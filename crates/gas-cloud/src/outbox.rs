@@ -146,12 +146,11 @@ impl Dispatch {
     }
 
     async fn issue_sale(&self, vend_id: VendId, attempt: u32, id: &str) -> Result<(), BoxError> {
-        let row = self.cloud.row(vend_id).await?;
-        let payment = row
-            .vend
-            .payment()
-            .ok_or("a sale without a payment")?
-            .clone();
+        let vend = self.cloud.row(vend_id).await?.vend;
+        if vend.token().is_some() {
+            return self.moot(id).await;
+        }
+        let payment = vend.payment().ok_or("a sale without a payment")?.clone();
         let wanted = SaleWanted { payment };
         let event = match verdict(self.cloud.company().sell(vend_id, wanted).await)? {
             Ok(sale) => Event::TokenIssued(IssuedToken::verify(&sale, self.cloud.company_key())?),

@@ -18,6 +18,7 @@ use gas_store::cloud::CloudStore;
 use gas_units::{UnixMillis, VendId};
 use gas_vend::Receiver;
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use crate::peers::{self, Books, Peers, company_key, pay_key, tender};
 use crate::world::{vend_id, wanted};
@@ -217,15 +218,29 @@ impl Home {
 async fn empty(peers: &Arc<Peers>, time: &Arc<AtomicI64>) -> (Arc<Cloud>, TempDir) {
     let folder = TempDir::new().unwrap();
     let store = CloudStore::open(&folder.path().join("cloud.db")).await;
+    (cloud(store.unwrap(), peers, time), folder)
+}
+
+fn cloud(store: CloudStore, peers: &Arc<Peers>, time: &Arc<AtomicI64>) -> Arc<Cloud> {
     let time = Arc::clone(time);
     let direct = Arc::new(Direct(Arc::clone(peers)));
-    let cloud = Cloud::new(Parts {
-        store: store.unwrap(),
+    Arc::new(Cloud::new(Parts {
+        store,
         company: Arc::<Direct>::clone(&direct),
         pay: direct,
         company_key: company_key().verifying_key(),
         pay_key: pay_key().verifying_key(),
         clock: Clock::new(move || UnixMillis::from_millis(time.load(Ordering::Relaxed))),
-    });
-    (Arc::new(cloud), folder)
+    }))
+}
+
+#[test]
+fn a_cloud_is_made_without_a_runtime() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("cloud.db");
+    let opening = CloudStore::open(&file);
+    let store = Runtime::new().unwrap().block_on(opening).unwrap();
+    let cloud = cloud(store, &Peers::new(None), &Arc::default());
+    drop(Dispatch::new(Arc::clone(&cloud), Receiver::Pay));
+    assert!(cloud.keys().pay.is_some());
 }

@@ -199,6 +199,10 @@ pub(crate) fn not_taken() -> Tagged<Receipt> {
 fn states() -> Vec<(&'static str, Vend)> {
     let step = |vend: &Vend, event| vend.apply(event, NOW).unwrap().vend;
     let unknown = Event::TenderUnknown { number: None };
+    let not_opened = Event::TenderRefused {
+        attempt: 1,
+        why: why(codes::QUOTE_EXPIRED),
+    };
     let quoted = new_vend();
     let reserving = step(
         &quoted,
@@ -247,6 +251,7 @@ fn states() -> Vec<(&'static str, Vend)> {
         ("looking-expired", step(&reserving, expired_quote)),
         ("reserving", reserving),
         ("opening", opening),
+        ("issued-before-refused", step(&issued_before, not_opened)),
         ("issued-before", issued_before),
         ("reopening-expired", step(&expired, unknown.clone())),
         ("expired", expired),
@@ -329,6 +334,27 @@ fn every_event_does_in_every_state_what_the_table_says() {
         }
     }
     assert_eq!(table, TABLE, "got:\n{table}");
+}
+
+#[test]
+fn an_opening_is_moot_once_the_vend_has_expired_without_it() {
+    let awaited = |vend: &Vend| [1, 2].map(|attempt| vend.awaits_opening(attempt));
+    for (state, vend) in states() {
+        let expected = match state {
+            "opening" | "issued-before" | "issued-before-refused" | "open" | "reopening" => {
+                [true, true]
+            }
+            "reopening-expired" => [false, true],
+            _ => [false, false],
+        };
+        assert_eq!(awaited(&vend), expected, "{state}");
+        let looks = ["looking", "looking-expired"].contains(&state);
+        assert_eq!(vend.awaits_look(), looks, "{state}");
+    }
+    let opening = states().into_iter().find(|(state, _)| *state == "opening");
+    let (_, opening) = opening.unwrap();
+    let closed = opening.apply(Event::TenderClosed, NOW).unwrap().vend;
+    assert_eq!(awaited(&closed), [false, false]);
 }
 
 #[test]
