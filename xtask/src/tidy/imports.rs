@@ -59,6 +59,7 @@ const WALLS: &[Wall] = &[
 
 /// Crates at the top, and the only ones that may depend on them, for any purpose.
 const TOPS: &[(&str, &[&str])] = &[
+    ("gas-credit-model", &[]),
     ("gas-fuzz", &[]),
     ("gas-sim", &["e2e"]),
     ("gas-testbed", &["e2e"]),
