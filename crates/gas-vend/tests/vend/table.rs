@@ -196,6 +196,7 @@ pub(crate) fn not_taken() -> Tagged<Receipt> {
 }
 
 /// One vend in each state, named.
+#[expect(clippy::too_many_lines, reason = "a list: one vend after the other")]
 fn states() -> Vec<(&'static str, Vend)> {
     let step = |vend: &Vend, event| vend.apply(event, NOW).unwrap().vend;
     let unknown = Event::TenderUnknown { number: None };
