@@ -45,7 +45,9 @@ impl fmt::Debug for Clock {
 
 /// Gives a server random bytes: the system's, or those that the simulator's seed makes. Cheap to clone.
 #[derive(Clone)]
-pub struct Entropy(Arc<dyn Fn(&mut [u8]) -> Result<(), RandomError> + Send + Sync>);
+pub struct Entropy(Arc<Fill>);
+
+type Fill = dyn Fn(&mut [u8]) -> Result<(), RandomError> + Send + Sync;
 
 impl Entropy {
     /// The operating system's.

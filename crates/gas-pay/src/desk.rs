@@ -1,11 +1,12 @@
-//! Where a tender changes: read, let the core decide, save; again where somebody else was faster.
+//! Where a tender changes: read, let the core decide, save; again where somebody else was faster. What can
+//! be asked of the payment server stands in `tenders.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use gas_api::pay::{PaymentRequest, Presentation, TenderState};
 use gas_api::{DigestError, Jws};
-use gas_http::{BoxError, Waker, now};
+use gas_http::{BoxError, Clock, Waker};
 use gas_statement::{Currency, Payment, Quote, Signed, SigningKey, VerifyingKey, quote_hash};
 use gas_store::StoreError;
 use gas_store::pay::{Change, NotificationId, PayStore, Saved, TenderRow};
@@ -13,17 +14,42 @@ use gas_tender::{Applied, Event, NewTender, PaidFact, State, Tender};
 use gas_units::VendId;
 use tokio::sync::watch;
 
-use crate::wechat::{NAME, WeChat};
+use crate::peers::{CloudPeer, Provider};
+use crate::wechat::NAME;
 
 /// How often a lost race is run again; each loss means that somebody else got on.
 const RACES_MAX: u32 = 16;
 
-/// All that the server's routes and its outbox share. Cheap to clone.
+/// Statements that were verified lately and are remembered: a quote comes again with every repeat.
+const STATEMENTS_REMEMBERED: usize = 4_096;
+
+/// What a desk is made of.
+pub struct Parts {
+    /// Its database.
+    pub store: PayStore,
+    /// Who takes the money.
+    pub provider: Arc<dyn Provider>,
+    /// Who is told.
+    pub cloud: Arc<dyn CloudPeer>,
+    /// With which the company's quotes are checked.
+    pub company_key: VerifyingKey,
+    /// Signs payments.
+    pub key: SigningKey,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Wakes the runner of its outbox.
+    pub waker: Waker,
+}
+
+/// The payment server below HTTP: all that its routes and its outbox share. Cheap to clone. Its methods
+/// await nothing but the store and the peers, so whoever polls one may drop it between any two of those.
 #[derive(Clone)]
 pub struct Desk {
     pub(crate) store: PayStore,
-    pub(crate) wechat: Arc<WeChat>,
+    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) cloud: Arc<dyn CloudPeer>,
     pub(crate) company_key: VerifyingKey,
+    pub(crate) clock: Clock,
     key: Arc<SigningKey>,
     waker: Waker,
     changes: Arc<watch::Sender<u64>>,
@@ -55,19 +81,24 @@ pub(crate) struct Cause<'a> {
 }
 
 impl Desk {
-    /// A desk over `store` and the provider. `waker` wakes the runner of its outbox.
+    /// A desk of its parts. Nothing in it needs a runtime.
     #[must_use]
-    pub fn new(
-        store: PayStore,
-        wechat: WeChat,
-        company_key: VerifyingKey,
-        key: SigningKey,
-        waker: Waker,
-    ) -> Self {
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            store,
+            provider,
+            cloud,
+            company_key,
+            key,
+            clock,
+            waker,
+        } = parts;
         Self {
             store,
-            wechat: Arc::new(wechat),
-            company_key,
+            provider,
+            cloud,
+            company_key: company_key.remembering(STATEMENTS_REMEMBERED),
+            clock,
             key: Arc::new(key),
             waker,
             changes: Arc::new(watch::Sender::new(0)),
@@ -80,7 +111,8 @@ impl Desk {
     }
 
     /// Opens a tender for a verified quote; an existing one is left as it is.
-    pub(crate) async fn open(&self, quote: &Signed<Quote>) -> Result<TenderRow, DeskError> {
+    pub(crate) async fn open_tender(&self, quote: &Signed<Quote>) -> Result<TenderRow, DeskError> {
+        let now = self.clock.now();
         let statement = quote.statement();
         let wanted = NewTender {
             vend_id: statement.vend_id,
@@ -92,8 +124,8 @@ impl Desk {
         };
         let vend_id = wanted.vend_id;
         let applied =
-            Tender::request(wanted, now()).map_err(|error| DeskError::Statement(error.into()))?;
-        if self.store.create(&applied, quote.compact(), now()).await? == Saved::Done {
+            Tender::request(wanted, now).map_err(|error| DeskError::Statement(error.into()))?;
+        if self.store.create(&applied, quote.compact(), now).await? == Saved::Done {
             self.tell();
         }
         self.row(vend_id).await
@@ -113,7 +145,7 @@ impl Desk {
     ) -> Result<TenderRow, DeskError> {
         for _ in 0..RACES_MAX {
             let row = self.row(vend_id).await?;
-            let now = now();
+            let now = self.clock.now();
             let applied = row.tender.apply(event.clone(), now);
             let payment = self.payment_for(&row, &applied)?;
             let change = Change {
@@ -168,16 +200,16 @@ impl Desk {
     /// Waits until `done` holds for the tender, at most `wait`; gives the tender as it then is.
     pub(crate) async fn wait_for(
         &self,
-        row: TenderRow,
+        vend_id: VendId,
         wait: Duration,
         done: impl Fn(&State) -> bool,
     ) -> Result<TenderRow, DeskError> {
         let mut changes = self.changes.subscribe();
         let deadline = tokio::time::Instant::now() + wait;
-        let mut row = self.row(row.tender.vend_id()).await?;
+        let mut row = self.row(vend_id).await?;
         while !done(row.tender.state()) {
             let changed = tokio::time::timeout_at(deadline, changes.changed()).await;
-            row = self.row(row.tender.vend_id()).await?;
+            row = self.row(vend_id).await?;
             if !matches!(changed, Ok(Ok(()))) {
                 break;
             }
@@ -219,7 +251,7 @@ impl Desk {
             provider: tender.provider().to_owned(),
             presentation: Presentation::Native,
             code_url: code_url.to_owned(),
-            link: self.wechat.cashier_link(code_url),
+            link: self.provider.cashier_link(code_url),
             amount_fen: tender.amount(),
             expires_at_ms: tender.expires_at(),
         }

@@ -1,8 +1,7 @@
 //! Performs what the outbox holds. Whatever is not known to be done is done again, by the same id.
 
-use ed25519_dalek::SigningKey;
 use gas_api::pay::TenderEvent;
-use gas_http::{BoxError, DueEffect, Outbox, Peer, now};
+use gas_http::{BoxError, DueEffect, Outbox};
 use gas_tender::{Effect, Event, State};
 use gas_units::{UnixMillis, VendId};
 
@@ -11,19 +10,13 @@ use crate::desk::{Cause, Desk, DeskError};
 /// The outbox of the payment server.
 pub struct Dispatch {
     desk: Desk,
-    cloud: Peer,
-    webhook_key: SigningKey,
 }
 
 impl Dispatch {
-    /// Performs the effects of `desk`'s tenders; `cloud` is told how they stand, signed by `webhook_key`.
+    /// Performs the effects of `desk`'s tenders.
     #[must_use]
-    pub const fn new(desk: Desk, cloud: Peer, webhook_key: SigningKey) -> Self {
-        Self {
-            desk,
-            cloud,
-            webhook_key,
-        }
+    pub const fn new(desk: Desk) -> Self {
+        Self { desk }
     }
 
     async fn prepay(&self, id: &str, order_no: &str) -> Result<(), BoxError> {
@@ -32,7 +25,7 @@ impl Dispatch {
             State::Requested => {}
             State::Open { .. } | State::Closed | State::Paid(_) => return self.done(id).await,
         }
-        let event = self.desk.wechat.prepay(&row.tender).await?;
+        let event = self.desk.provider.prepay(&row.tender).await?;
         self.happen(row.tender.vend_id(), event, id).await
     }
 
@@ -42,7 +35,7 @@ impl Dispatch {
             State::Requested | State::Open { .. } | State::Closed => {}
             State::Paid(_) => return self.done(id).await,
         }
-        let answer = self.desk.wechat.query(&row.tender).await?;
+        let answer = self.desk.provider.query(&row.tender).await?;
         let event = Event::QueryAnswered {
             number: Some(number),
             answer,
@@ -56,7 +49,7 @@ impl Dispatch {
             State::Requested | State::Open { .. } => {}
             State::Closed | State::Paid(_) => return self.done(id).await,
         }
-        let outcome = self.desk.wechat.close(&row.tender).await?;
+        let outcome = self.desk.provider.close(&row.tender).await?;
         self.happen(row.tender.vend_id(), Event::CloseAnswered(outcome), id)
             .await
     }
@@ -67,9 +60,7 @@ impl Dispatch {
         let event = TenderEvent {
             tender: self.desk.view(&row)?,
         };
-        self.cloud
-            .post_webhook("/v1/tender-events", id, &event, now(), &self.webhook_key)
-            .await?;
+        self.desk.cloud.tell(id, &event).await?;
         self.done(id).await
     }
 
@@ -88,7 +79,7 @@ impl Dispatch {
     }
 
     async fn done(&self, id: &str) -> Result<(), BoxError> {
-        Ok(self.desk.store.done(id, now()).await?)
+        Ok(self.desk.store.done(id, self.desk.clock.now()).await?)
     }
 }
 

@@ -9,11 +9,16 @@
 mod config;
 mod desk;
 mod dispatch;
+mod peers;
 mod routes;
+mod server;
+mod tenders;
 mod wechat;
 
 pub use config::{Config, ConfigError, Setup, WeChatConfig, init};
-pub use desk::{Desk, DeskError};
+pub use desk::{Desk, DeskError, Parts};
 pub use dispatch::Dispatch;
+pub use peers::{Answer, CloudPeer, HttpCloud, Provider};
 pub use routes::routes;
+pub use server::Server;
 pub use wechat::WeChat;

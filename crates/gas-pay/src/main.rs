@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use gas_http::{OutboxRunner, Peer, Stop, Waker, log_to_stderr, serve};
+use gas_http::{Clock, OutboxRunner, Peer, Stop, Waker, log_to_stderr, serve};
 use gas_ledger::trial_balance;
-use gas_pay::{Desk, Dispatch, Setup, WeChat, init, routes};
+use gas_pay::{Desk, Dispatch, HttpCloud, Parts, Server, Setup, WeChat, init, routes};
 use gas_statement::VerifyingKey;
 use gas_store::pay::PayStore;
 
@@ -72,20 +72,31 @@ async fn run(data_dir: PathBuf) -> anyhow::Result<()> {
     let company_key = VerifyingKey::from_bytes(&config.company_public_key.0)
         .context("company_public_key in config.json is no Ed25519 key")?;
     let fail = |error: gas_http::BoxError| anyhow::anyhow!(error);
-    let wechat = WeChat::new(&credentials, config.wechat.clone()).map_err(fail)?;
+    let clock = Clock::system();
+    let wechat = WeChat::new(&credentials, config.wechat.clone(), clock.clone()).map_err(fail)?;
+    let wechat = Arc::new(wechat);
     let store = PayStore::open(&database)
         .await
         .context("the database cannot be opened")?;
     let waker = Waker::new();
-    let desk = Desk::new(store.clone(), wechat, company_key, key, waker.clone());
     let cloud = Peer::new("cloud", &config.cloud_url, None).map_err(fail)?;
+    let desk = Desk::new(Parts {
+        store: store.clone(),
+        provider: Arc::<WeChat>::clone(&wechat),
+        cloud: Arc::new(HttpCloud::new(cloud, webhook_key, clock.clone())),
+        company_key,
+        key,
+        clock,
+        waker: waker.clone(),
+    });
     let stop = Stop::on_signals()?;
-    let dispatch = Arc::new(Dispatch::new(desk.clone(), cloud, webhook_key));
+    let dispatch = Arc::new(Dispatch::new(desk.clone()));
     let runner = tokio::spawn(OutboxRunner::new(dispatch, waker).run(stop.clone()));
     let listener = tokio::net::TcpListener::bind(&config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
-    serve(listener, routes().router(config.callers, desk), stop).await?;
+    let server = Server::new(desk, wechat);
+    serve(listener, routes().router(config.callers, server), stop).await?;
     runner.await?;
     store.close().await;
     Ok(())

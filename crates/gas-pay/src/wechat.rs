@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use gas_http::{BoxError, now, random};
+use gas_http::{BoxError, Clock, random};
 use gas_tender::{CloseOutcome, Event, PaidFact, PrepayRefusal, QueryAnswer, Tender};
 use gas_tender_wechat::{
     Answer, Class, Credentials, ErrorCode, Merchant, Method, Notification, NotificationError,
     Order, OrderNumber, Payment, ProviderError, SignatureHeaders, SignedRequest, TradeState,
 };
-use gas_units::UnixMillis;
 
 use crate::config::WeChatConfig;
+use crate::peers::{self, Provider};
 
 /// The provider's name in orders, transfers and statements.
 pub(crate) const NAME: &str = "wechat";
@@ -26,6 +26,7 @@ pub struct WeChat {
     merchant: Merchant,
     http: reqwest::Client,
     config: WeChatConfig,
+    clock: Clock,
 }
 
 struct RawAnswer {
@@ -53,7 +54,11 @@ impl WeChat {
     ///
     /// # Errors
     /// When the credentials cannot be used or the system gives no HTTP client.
-    pub fn new(credentials: &Credentials, config: WeChatConfig) -> Result<Self, BoxError> {
+    pub fn new(
+        credentials: &Credentials,
+        config: WeChatConfig,
+        clock: Clock,
+    ) -> Result<Self, BoxError> {
         let merchant = Merchant::new(credentials, &config.notify_url)?;
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_MAX)
@@ -65,25 +70,23 @@ impl WeChat {
             merchant,
             http,
             config,
+            clock,
         })
     }
 
-    /// A page where this payment can be made in a browser, where the provider has one.
-    pub(crate) fn cashier_link(&self, code_url: &str) -> Option<String> {
-        let base = self.config.cashier_url.as_ref()?;
-        let mut link = reqwest::Url::parse(base).ok()?;
-        link.query_pairs_mut().append_pair("code_url", code_url);
-        Some(link.into())
-    }
-
     /// Asks for a payment request.
-    pub(crate) async fn prepay(&self, tender: &Tender) -> Result<Event, BoxError> {
+    async fn ask_for_payment(&self, tender: &Tender) -> Result<Event, BoxError> {
         let number = order_number(tender)?;
         let description = self.config.description.clone();
         let order = Order::new(number, description, tender.amount(), tender.expires_at())?;
-        let request = self.merchant.native_prepay(&order, random()?, now())?;
+        let request = self
+            .merchant
+            .native_prepay(&order, random()?, self.clock.now())?;
         let answer = self.send(request).await?;
-        match self.merchant.read_prepay_answer(&answer.view(), now()) {
+        match self
+            .merchant
+            .read_prepay_answer(&answer.view(), self.clock.now())
+        {
             Ok(code) => Ok(Event::PrepayAnswered {
                 code_url: code.as_str().to_owned(),
             }),
@@ -94,13 +97,13 @@ impl WeChat {
     }
 
     /// Asks how an order stands.
-    pub(crate) async fn query(&self, tender: &Tender) -> Result<QueryAnswer, BoxError> {
+    async fn ask_for_state(&self, tender: &Tender) -> Result<QueryAnswer, BoxError> {
         let number = order_number(tender)?;
-        let request = self.merchant.query(number, random()?, now())?;
+        let request = self.merchant.query(number, random()?, self.clock.now())?;
         let answer = self.send(request).await?;
         let found = self
             .merchant
-            .read_query_answer(number, &answer.view(), now())?;
+            .read_query_answer(number, &answer.view(), self.clock.now())?;
         Ok(match found.map(|transaction| transaction.state) {
             None => QueryAnswer::Unknown,
             Some(TradeState::NotPaid) => QueryAnswer::Unpaid,
@@ -113,13 +116,16 @@ impl WeChat {
     }
 
     /// Closes an order, so that it can no longer be paid.
-    pub(crate) async fn close(&self, tender: &Tender) -> Result<CloseOutcome, BoxError> {
+    async fn ask_to_close(&self, tender: &Tender) -> Result<CloseOutcome, BoxError> {
         let request = self
             .merchant
-            .close(order_number(tender)?, random()?, now())?;
+            .close(order_number(tender)?, random()?, self.clock.now())?;
         let answer = self.send(request).await?;
         Ok(
-            match self.merchant.read_close_answer(&answer.view(), now())? {
+            match self
+                .merchant
+                .read_close_answer(&answer.view(), self.clock.now())?
+            {
                 gas_tender_wechat::CloseOutcome::Closed => CloseOutcome::Closed,
                 gas_tender_wechat::CloseOutcome::AlreadyPaid => CloseOutcome::AlreadyPaid,
                 gas_tender_wechat::CloseOutcome::NeverCreated => CloseOutcome::Unknown,
@@ -132,10 +138,9 @@ impl WeChat {
         &self,
         headers: &axum::http::HeaderMap,
         body: &[u8],
-        now: UnixMillis,
     ) -> Result<Notification, NotificationError> {
         self.merchant
-            .read_notification(&signature_headers(headers), body, now)
+            .read_notification(&signature_headers(headers), body, self.clock.now())
     }
 
     async fn send(&self, request: SignedRequest) -> Result<RawAnswer, BoxError> {
@@ -171,6 +176,27 @@ impl WeChat {
             headers,
             body,
         })
+    }
+}
+
+impl Provider for WeChat {
+    fn prepay<'a>(&'a self, tender: &'a Tender) -> peers::Answer<'a, Event> {
+        Box::pin(self.ask_for_payment(tender))
+    }
+
+    fn query<'a>(&'a self, tender: &'a Tender) -> peers::Answer<'a, QueryAnswer> {
+        Box::pin(self.ask_for_state(tender))
+    }
+
+    fn close<'a>(&'a self, tender: &'a Tender) -> peers::Answer<'a, CloseOutcome> {
+        Box::pin(self.ask_to_close(tender))
+    }
+
+    fn cashier_link(&self, code_url: &str) -> Option<String> {
+        let base = self.config.cashier_url.as_ref()?;
+        let mut link = reqwest::Url::parse(base).ok()?;
+        link.query_pairs_mut().append_pair("code_url", code_url);
+        Some(link.into())
     }
 }
 

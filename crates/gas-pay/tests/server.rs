@@ -13,10 +13,10 @@ use axum::routing::post;
 use gas_api::pay::{Tender, TenderEvent, TenderState};
 use gas_api::{Problem, codes};
 use gas_http::{
-    AccessKey, Callers, OutboxRunner, Peer, Stop, Waker, doors_left_open, now, webhook,
+    AccessKey, Callers, Clock, OutboxRunner, Peer, Stop, Waker, doors_left_open, now, webhook,
 };
 use gas_ledger::trial_balance;
-use gas_pay::{Desk, Dispatch, WeChat, WeChatConfig, routes};
+use gas_pay::{Desk, Dispatch, HttpCloud, Parts, Server, WeChat, WeChatConfig, routes};
 use gas_provider_sandbox::{Sandbox, app, deliver_notifications, system_clock};
 use gas_statement::{Payment, Quote, Sha256Digest, Signed, SigningKey, quote_hash};
 use gas_store::pay::PayStore;
@@ -139,19 +139,21 @@ impl Bench {
             .await
             .unwrap();
         let (waker, stop) = (Waker::new(), Stop::new());
-        let wechat = WeChat::new(&credentials, config).unwrap();
-        let verifying = company().verifying_key();
-        let desk = Desk::new(store.clone(), wechat, verifying, pay_key(), waker.clone());
-        let webhook_key = ed25519_dalek::SigningKey::from_bytes(&[2; 32]);
-        let cloud = Peer::new("cloud", &cloud_url, None).unwrap();
-        let dispatch = Arc::new(Dispatch::new(desk.clone(), cloud, webhook_key));
+        let server = server(
+            store.clone(),
+            &credentials,
+            config,
+            &cloud_url,
+            waker.clone(),
+        );
+        let dispatch = Arc::new(Dispatch::new(server.desk().clone()));
         tokio::spawn(OutboxRunner::new(dispatch, waker).run(stop.clone()));
         let access_key = AccessKey::parse(ACCESS_KEY).unwrap();
         let callers: Callers = serde_json::from_value(
             json!([{ "name": "cloud", "access_key_sha256": access_key.sha256() }]),
         )
         .unwrap();
-        let router = routes().router(callers, desk);
+        let router = routes().router(callers, server);
         tokio::spawn(async move { axum::serve(pay_listener, router).await });
         let web = reqwest::Client::builder()
             .no_proxy()
@@ -586,13 +588,35 @@ async fn bench_router() -> Router {
         cashier_url: None,
     };
     let store = PayStore::open(&dir.path().join("doors.db")).await.unwrap();
-    let wechat = WeChat::new(&credentials, config).unwrap();
-    let desk = Desk::new(
+    let server = server(
         store,
-        wechat,
-        company().verifying_key(),
-        pay_key(),
+        &credentials,
+        config,
+        "http://127.0.0.1:9",
         Waker::new(),
     );
-    routes().router(Callers::default(), desk)
+    routes().router(Callers::default(), server)
+}
+
+fn server(
+    store: PayStore,
+    credentials: &gas_tender_wechat::Credentials,
+    config: WeChatConfig,
+    cloud_url: &str,
+    waker: Waker,
+) -> Server {
+    let clock = Clock::system();
+    let wechat = Arc::new(WeChat::new(credentials, config, clock.clone()).unwrap());
+    let webhook_key = ed25519_dalek::SigningKey::from_bytes(&[2; 32]);
+    let cloud = Peer::new("cloud", cloud_url, None).unwrap();
+    let desk = Desk::new(Parts {
+        store,
+        provider: Arc::<WeChat>::clone(&wechat),
+        cloud: Arc::new(HttpCloud::new(cloud, webhook_key, clock.clone())),
+        company_key: company().verifying_key(),
+        key: pay_key(),
+        clock,
+        waker,
+    });
+    Server::new(desk, wechat)
 }

@@ -2,7 +2,7 @@ use axum::extract::State;
 use gas_api::{Keys, PublicKeyHex};
 use gas_http::Json;
 
-use crate::desk::Desk;
+use crate::server::Server;
 
 /// `GET /health`: this server runs and can be asked.
 pub(super) async fn health() -> &'static str {
@@ -10,7 +10,7 @@ pub(super) async fn health() -> &'static str {
 }
 
 /// `GET /v1/keys`: the key with which payment statements can be checked.
-pub(super) async fn keys(State(desk): State<Desk>) -> Json<Keys> {
-    let pay = Some(PublicKeyHex(desk.key().verifying_key().to_bytes()));
+pub(super) async fn keys(State(server): State<Server>) -> Json<Keys> {
+    let pay = Some(PublicKeyHex(server.desk.key().verifying_key().to_bytes()));
     Json(Keys { company: None, pay })
 }

@@ -4,13 +4,13 @@ mod keys;
 mod notifications;
 mod tenders;
 
-use gas_http::{AccessRule, Problem, Routes};
+use gas_http::{AccessRule, Routes};
 
-use crate::desk::{Desk, DeskError};
+use crate::server::Server;
 
 /// The table of routes: what can be asked of the payment server, and by whom.
 #[must_use]
-pub fn routes() -> Routes<Desk> {
+pub fn routes() -> Routes<Server> {
     const CLOUD: AccessRule = AccessRule::Caller("cloud");
     Routes::new()
         .get("/health", AccessRule::Public, keys::health)
@@ -23,19 +23,4 @@ pub fn routes() -> Routes<Desk> {
             AccessRule::Provider,
             notifications::wechat,
         )
-}
-
-impl From<DeskError> for Problem {
-    fn from(error: DeskError) -> Self {
-        match error {
-            DeskError::Unknown => Self::not_found(
-                gas_api::codes::TENDER_UNKNOWN,
-                "No payment was ever asked for under this id.",
-            )
-            .hint("Open the tender with PUT first."),
-            DeskError::Contended | DeskError::Statement(_) | DeskError::Store(_) => {
-                Self::ours(error)
-            }
-        }
-    }
 }
