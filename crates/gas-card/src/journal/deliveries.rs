@@ -1,5 +1,7 @@
 //! Tokens on their way to the meter, and what became of them.
 
+use core::ops::Range;
+
 use embedded_storage::nor_flash::NorFlash;
 use gas_link::{RequestId, Status, TOKEN_MAX};
 use heapless::Vec;
@@ -14,8 +16,10 @@ pub const RESULT_BODY_MAX: usize = 58;
 
 const KIND_TOKEN: u8 = 1;
 const KIND_RESULT: u8 = 2;
-/// Says that a page is complete: everything still waiting in the page it pushes out is copied.
+/// Says that a page is complete: everything still waiting is copied, and the entry that began it stands.
 const KIND_CARRIED: u8 = 3;
+/// Where an entry's request id stands: behind kind and two lengths.
+const ID: Range<usize> = 3..11;
 const PRINT_LEN: usize = 21;
 
 /// CRC-32 of IEEE 802.3, as on the link.
@@ -127,6 +131,7 @@ impl Entry {
 
 /// The log of deliveries.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub struct Deliveries {
     ring: Ring,
     /// Tokens without a result, in the order they came.
@@ -207,6 +212,9 @@ impl Deliveries {
     pub fn find<F: NorFlash>(&self, flash: &mut F, wanted: RequestId) -> Result<Found, StoreError> {
         // Newest first: a result stands behind its token.
         for place in self.ring.places().rev() {
+            if self.ring.peek(flash, place)?.get(ID) != Some(&wanted.0) {
+                continue;
+            }
             match self.entry(flash, place)? {
                 Some(Entry::Token { id, token }) if id == wanted => {
                     return Ok(Found::Waiting(TokenPrint::of(&token)));
@@ -276,21 +284,19 @@ impl Deliveries {
         if self.ring.write(flash, &payload)? {
             return Ok(());
         }
-        self.turn_page(flash)?;
-        match self.ring.write(flash, &payload)? {
-            true => Ok(()),
-            false => Err(StoreError::Worn),
-        }
+        self.write_in_new_page(flash, &payload)
     }
 
-    /// Begins a page, copies what still waits in the page that goes, and only then marks it valid.
-    fn turn_page<F: NorFlash>(&mut self, flash: &mut F) -> Result<(), StoreError> {
-        let goes = self.ring.next_pushed_out();
+    /// Begins a page, copies what still waits, adds the new entry, and only then marks it complete:
+    /// until then the page counts for nothing, and the one it pushes out is still there.
+    fn write_in_new_page<F: NorFlash>(
+        &mut self,
+        flash: &mut F,
+        entry: &[u8],
+    ) -> Result<(), StoreError> {
         let mut page = self.ring.begin(flash, [0; 7])?;
+        // All of them, also those whose page stays: so they keep their order.
         for (id, place) in &self.waiting {
-            if Some(place.page) != goes {
-                continue;
-            }
             if let Some(token @ Entry::Token { .. }) = self.entry(flash, *place)? {
                 if !self.ring.write_in(flash, &mut page, &token.to_payload())? {
                     return Err(StoreError::Worn);
@@ -299,12 +305,13 @@ impl Deliveries {
                 debug_assert!(false, "waiting token {id:?} is not where it was");
             }
         }
-        let mark = Entry::Carried.to_payload();
-        if !self.ring.write_in(flash, &mut page, &mark)? {
-            return Err(StoreError::Worn);
+        for payload in [entry, &Entry::Carried.to_payload()] {
+            if !self.ring.write_in(flash, &mut page, payload)? {
+                return Err(StoreError::Worn);
+            }
         }
         self.ring.commit(&page);
-        self.find_waiting(flash)
+        Ok(())
     }
 }
 

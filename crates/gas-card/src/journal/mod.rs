@@ -3,8 +3,13 @@
 //! Each log is a ring of 4 KiB pages. A page begins with a header; behind it stand slots of one size,
 //! each with its own CRC-32. A slot is written once, in one piece, only where it reads wholly erased,
 //! and counts as written only when read back equal. A slot whose CRC-32 is wrong was torn and is
-//! skipped. So after a cut a write has happened or has not, and nothing is ever read that was not
-//! written.
+//! skipped. A page belongs to its log only once what it was begun for stands in it; until then the page
+//! that it will push out is whole. So after a cut a deed has happened or has not, and nothing is ever
+//! read that was not written.
+//!
+//! Everything is read twice, and what differs counts as torn: a cell whose write was cut may read now
+//! as zero and now as one. One that reads the same twice and something else after the next boot is not
+//! covered; no money hangs on it, as the phone keeps a token until it has the meter's receipt.
 //!
 //! | pages | log | slots of | kept for sure |
 //! |---|---|---|---|
@@ -13,6 +18,8 @@
 //! | 25..37 | hourly records | 40 bytes, 101 a page | 1010 (40 days are 960) |
 //! | 37..64 | not used: free for the shell, for bonds | | |
 
+#[cfg(test)]
+mod cuts;
 mod deliveries;
 mod records;
 mod ring;
@@ -37,18 +44,21 @@ const DELIVERIES: Layout = Layout {
     first_page: 0,
     pages: 12,
     slot_len: 256,
+    page_len: PAGE_LEN,
 };
 const DAILY: Layout = Layout {
     log: 2,
     first_page: 12,
     pages: 13,
     slot_len: 40,
+    page_len: PAGE_LEN,
 };
 const HOURLY: Layout = Layout {
     log: 3,
     first_page: 25,
     pages: 12,
     slot_len: 40,
+    page_len: PAGE_LEN,
 };
 
 /// Why something is not stored. What was stored before still is.

@@ -6,10 +6,11 @@ use gas_token::{Record, Tagged};
 use gas_units::MeterNumber;
 
 use super::StoreError;
-use super::ring::{Layout, Ring, SLOT_MAX};
+use super::ring::{Layout, Page, Ring, SLOT_MAX};
 
 /// A record message as the meter made it, its form checked. The card cannot check its tag.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(test, derive(Hash))]
 pub struct StoredRecord {
     bytes: [u8; RECORD_LEN],
     meter: MeterNumber,
@@ -64,6 +65,7 @@ impl StoredRecord {
 
 /// Records of one meter, numbers strictly rising.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub struct RecordLog {
     ring: Ring,
     oldest: u32,
@@ -73,6 +75,12 @@ pub struct RecordLog {
 impl RecordLog {
     pub(super) fn mount<F: NorFlash>(flash: &mut F, layout: Layout) -> Result<Self, StoreError> {
         let mut ring = Ring::mount(flash, layout)?;
+        if let Some(page) = ring.newest_page()
+            && first_of(&ring, flash, page)?.is_none()
+        {
+            // Power went between the page's header and its first record.
+            ring.forget_newest(flash)?;
+        }
         ring.keep_one_owner();
         let mut log = Self {
             ring,
@@ -136,14 +144,8 @@ impl RecordLog {
         if same_meter && record.number <= self.range().1 {
             return Ok(false);
         }
-        if !same_meter {
-            self.begin_page(flash, record.meter)?;
-        }
-        if !self.ring.write(flash, &record.bytes)? {
-            self.begin_page(flash, record.meter)?;
-            if !self.ring.write(flash, &record.bytes)? {
-                return Err(StoreError::Worn);
-            }
+        if !(same_meter && self.ring.write(flash, &record.bytes)?) {
+            self.write_in_new_page(flash, record)?;
         }
         self.newest = Some(*record);
         if self.oldest == 0 {
@@ -152,15 +154,16 @@ impl RecordLog {
         Ok(true)
     }
 
-    fn begin_page<F: NorFlash>(
+    /// The page is part of the log only with its first record in it: until then nothing is pushed out,
+    /// and no other meter's records are hidden.
+    fn write_in_new_page<F: NorFlash>(
         &mut self,
         flash: &mut F,
-        meter: MeterNumber,
+        record: &StoredRecord,
     ) -> Result<(), StoreError> {
-        // The header alone makes the page part of the log: its slots carry nothing over.
-        let page = self.ring.begin(flash, meter.to_bcd())?;
-        if self.meter() != Some(meter) {
-            self.newest = None;
+        let mut page = self.ring.begin(flash, record.meter.to_bcd())?;
+        if !self.ring.write_in(flash, &mut page, &record.bytes)? {
+            return Err(StoreError::Worn);
         }
         self.ring.commit(&page);
         self.ring.keep_one_owner();
@@ -200,17 +203,9 @@ impl RecordLog {
 
     /// Slots of all pages before the last one that begins at or below `first`.
     fn slots_below<F: NorFlash>(&self, flash: &mut F, first: u32) -> Result<usize, StoreError> {
-        let mut buffer = [0; SLOT_MAX];
         let (mut skip, mut before) = (0, 0);
         for page in self.ring.pages() {
-            let mut begins_at = None;
-            for place in self.ring.places_of(*page) {
-                begins_at = parse(self.ring.read(flash, place, &mut buffer)?);
-                if begins_at.is_some() {
-                    break;
-                }
-            }
-            match begins_at {
+            match first_of(&self.ring, flash, *page)? {
                 Some(record) if record.number <= first => skip = before,
                 Some(_) => break,
                 None => {}
@@ -219,6 +214,22 @@ impl RecordLog {
         }
         Ok(skip)
     }
+}
+
+/// The first record of a page.
+fn first_of<F: NorFlash>(
+    ring: &Ring,
+    flash: &mut F,
+    page: Page,
+) -> Result<Option<StoredRecord>, StoreError> {
+    let mut buffer = [0; SLOT_MAX];
+    for place in ring.places_of(page) {
+        let first = parse(ring.read(flash, place, &mut buffer)?);
+        if first.is_some() {
+            return Ok(first);
+        }
+    }
+    Ok(None)
 }
 
 fn parse(payload: Option<&[u8]>) -> Option<StoredRecord> {

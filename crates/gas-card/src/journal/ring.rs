@@ -3,7 +3,7 @@
 use embedded_storage::nor_flash::NorFlash;
 use heapless::Vec;
 
-use super::{PAGE_LEN, StoreError};
+use super::StoreError;
 
 const MAGIC: [u8; 4] = *b"PLJ1";
 const HEADER_LEN: u32 = 24;
@@ -18,6 +18,7 @@ const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 
 /// Where a log lies.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Layout {
     /// Told apart by this in header and slots.
     pub(super) log: u8,
@@ -27,16 +28,18 @@ pub(super) struct Layout {
     pub(super) pages: u8,
     /// Length of a slot with its CRC-32, a multiple of 8, up to 256.
     pub(super) slot_len: u16,
+    /// Length of a page, a multiple of 8 and of what one erase clears.
+    pub(super) page_len: u32,
 }
 
 impl Layout {
     fn slots(self) -> u16 {
-        let slots = (PAGE_LEN - HEADER_LEN) / u32::from(self.slot_len);
+        let slots = (self.page_len - HEADER_LEN) / u32::from(self.slot_len);
         u16::try_from(slots).unwrap_or(0)
     }
 
     fn page_offset(self, page: u8) -> u32 {
-        (self.first_page + u32::from(page)) * PAGE_LEN
+        (self.first_page + u32::from(page)) * self.page_len
     }
 
     fn slot_offset(self, place: Place) -> u32 {
@@ -51,6 +54,7 @@ impl Layout {
 
 /// A page in use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Page {
     /// Place within the ring.
     pub(super) index: u8,
@@ -62,6 +66,7 @@ pub(super) struct Page {
 
 /// Where a slot is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Place {
     pub(super) page: Page,
     pub(super) slot: u16,
@@ -75,6 +80,7 @@ pub(super) struct NewPage {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct Ring {
     layout: Layout,
     /// Pages in use, oldest first; at most one less than the ring has.
@@ -137,12 +143,6 @@ impl Ring {
         self.live.last().copied()
     }
 
-    /// The page that the next one pushes out, if it does.
-    pub(super) fn next_pushed_out(&self) -> Option<Page> {
-        let full = self.live.len() + 1 == usize::from(self.layout.pages);
-        self.live.first().copied().filter(|_| full)
-    }
-
     fn find_next_slot<F: NorFlash>(&mut self, flash: &mut F) -> Result<(), StoreError> {
         self.next_slot = 0;
         let Some(page) = self.newest_page() else {
@@ -151,7 +151,7 @@ impl Ring {
         let mut buffer = [0; SLOT_MAX];
         for slot in (0..self.layout.slots()).rev() {
             let bytes = self.read_raw(flash, Place { page, slot }, &mut buffer)?;
-            if bytes.iter().any(|byte| *byte != 0xFF) {
+            if !bytes.is_some_and(is_blank) {
                 self.next_slot = slot + 1;
                 break;
             }
@@ -182,6 +182,19 @@ impl Ring {
         (0..self.layout.slots()).map(move |slot| Place { page, slot })
     }
 
+    /// A slot's first bytes as they read, not checked: enough to leave out what cannot be meant.
+    pub(super) fn peek<F: NorFlash>(
+        &self,
+        flash: &mut F,
+        place: Place,
+    ) -> Result<[u8; 16], StoreError> {
+        let mut bytes = [0; 16];
+        flash
+            .read(self.layout.slot_offset(place), &mut bytes)
+            .map_err(StoreError::flash::<F>)?;
+        Ok(bytes)
+    }
+
     /// What a slot holds, or `None` where it is erased or torn.
     pub(super) fn read<'b, F: NorFlash>(
         &self,
@@ -190,24 +203,23 @@ impl Ring {
         buffer: &'b mut [u8; SLOT_MAX],
     ) -> Result<Option<&'b [u8]>, StoreError> {
         let bytes = self.read_raw(flash, place, buffer)?;
-        let Some((payload, sum)) = bytes.split_last_chunk::<CRC_LEN>() else {
+        let Some((payload, sum)) = bytes.and_then(<[u8]>::split_last_chunk::<CRC_LEN>) else {
             return Ok(None);
         };
         let right = self.sum(place.page, payload) == *sum;
         Ok(right.then_some(payload))
     }
 
+    /// A slot's bytes, or `None` where they are not the same twice.
     fn read_raw<'b, F: NorFlash>(
         &self,
         flash: &mut F,
         place: Place,
         buffer: &'b mut [u8; SLOT_MAX],
-    ) -> Result<&'b [u8], StoreError> {
+    ) -> Result<Option<&'b [u8]>, StoreError> {
         let (bytes, _) = buffer.split_at_mut(usize::from(self.layout.slot_len).min(SLOT_MAX));
-        flash
-            .read(self.layout.slot_offset(place), bytes)
-            .map_err(StoreError::flash::<F>)?;
-        Ok(bytes)
+        let steady = read_steady(flash, self.layout.slot_offset(place), bytes)?;
+        Ok(steady.then_some(bytes))
     }
 
     /// The page's sequence is part of it: a slot that outlived an erase fits no later page.
@@ -257,14 +269,16 @@ impl Ring {
             // Counted before it is tried: a slot that failed is never written again.
             target.next_slot += 1;
             let mut buffer = [0; SLOT_MAX];
-            let before = self.read_raw(flash, place, &mut buffer)?;
-            if before.iter().any(|byte| *byte != 0xFF) {
+            if !self
+                .read_raw(flash, place, &mut buffer)?
+                .is_some_and(is_blank)
+            {
                 continue;
             }
             flash
                 .write(self.layout.slot_offset(place), &slot)
                 .map_err(StoreError::flash::<F>)?;
-            if self.read_raw(flash, place, &mut buffer)? == slot.as_slice() {
+            if self.read_raw(flash, place, &mut buffer)? == Some(slot.as_slice()) {
                 return Ok(true);
             }
         }
@@ -293,16 +307,10 @@ impl Ring {
         // Erased now, even if it reads erased: a torn erase can leave cells that forget.
         let from = self.layout.page_offset(index);
         flash
-            .erase(from, from + PAGE_LEN)
+            .erase(from, from + self.layout.page_len)
             .map_err(StoreError::flash::<F>)?;
-        let mut buffer = [0; SLOT_MAX];
-        for chunk in 0..PAGE_LEN / 256 {
-            flash
-                .read(from + chunk * 256, &mut buffer)
-                .map_err(StoreError::flash::<F>)?;
-            if buffer != [0xFF; SLOT_MAX] {
-                return Err(StoreError::Worn);
-            }
+        if !self.is_erased(flash, index)? {
+            return Err(StoreError::Worn);
         }
         flash
             .write(from, &self.header(page))
@@ -311,6 +319,21 @@ impl Ring {
             return Err(StoreError::Worn);
         }
         Ok(NewPage { page, next_slot: 0 })
+    }
+
+    fn is_erased<F: NorFlash>(&self, flash: &mut F, index: u8) -> Result<bool, StoreError> {
+        let mut at = self.layout.page_offset(index);
+        let mut left = usize::try_from(self.layout.page_len).unwrap_or(0);
+        let mut buffer = [0; SLOT_MAX];
+        while left > 0 {
+            let (piece, _) = buffer.split_at_mut(left.min(SLOT_MAX));
+            if !read_steady(flash, at, piece)? || !is_blank(piece) {
+                return Ok(false);
+            }
+            left -= piece.len();
+            at += u32::try_from(piece.len()).unwrap_or(0);
+        }
+        Ok(true)
     }
 
     /// Makes a page begun the newest of the log, and pushes the oldest out if there are too many.
@@ -341,9 +364,9 @@ impl Ring {
         index: u8,
     ) -> Result<Option<Page>, StoreError> {
         let mut bytes = [0; 24];
-        flash
-            .read(self.layout.page_offset(index), &mut bytes)
-            .map_err(StoreError::flash::<F>)?;
+        if !read_steady(flash, self.layout.page_offset(index), &mut bytes)? {
+            return Ok(None);
+        }
         let mut owner = [0; 7];
         for (to, from) in owner.iter_mut().zip(bytes.iter().skip(6)) {
             *to = *from;
@@ -357,4 +380,22 @@ impl Ring {
         // Built again and compared: one place knows the layout, and its CRC-32 is checked too.
         Ok((self.header(page) == bytes).then_some(page))
     }
+}
+
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0xFF)
+}
+
+/// Reads twice; whether both times the same was read. A cell whose write or erase was cut stands
+/// between zero and one and may be read as either: what it says is not believed.
+fn read_steady<F: NorFlash>(
+    flash: &mut F,
+    offset: u32,
+    bytes: &mut [u8],
+) -> Result<bool, StoreError> {
+    flash.read(offset, bytes).map_err(StoreError::flash::<F>)?;
+    let mut again = [0; SLOT_MAX];
+    let (again, _) = again.split_at_mut(bytes.len().min(SLOT_MAX));
+    flash.read(offset, again).map_err(StoreError::flash::<F>)?;
+    Ok(again == bytes)
 }
