@@ -146,7 +146,10 @@ impl Desk<'_> {
         let mut told = Vec::new();
         let mut worst = 0;
         for mut vend in self.phone.vends()? {
-            if !vend.is_open() {
+            // One that died between the last answer and the proof still has its proof to write.
+            let unproven = state(&vend) == Some(VendState::Accepted)
+                && !self.phone.has_receipt(vend.vend_id());
+            if !vend.is_open() && !unproven {
                 continue;
             }
             match self.refresh(&mut vend).await {

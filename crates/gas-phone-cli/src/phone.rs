@@ -128,10 +128,18 @@ impl Phone {
         Ok(vends)
     }
 
+    fn receipt_file(&self, vend: VendId) -> PathBuf {
+        self.dir.join("receipts").join(format!("{vend}.json"))
+    }
+
+    /// Whether the proof of a vend is kept.
+    pub(crate) fn has_receipt(&self, vend: VendId) -> bool {
+        self.receipt_file(vend).exists()
+    }
+
     /// Keeps the proof of a vend, and says where.
     pub(crate) fn keep_receipt(&self, receipt: &ReceiptFile) -> anyhow::Result<PathBuf> {
-        let name = format!("{}.json", receipt.vend_id);
-        let file = self.dir.join("receipts").join(name);
+        let file = self.receipt_file(receipt.vend_id);
         files::write_json(&file, receipt)?;
         Ok(file)
     }
