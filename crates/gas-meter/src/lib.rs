@@ -27,7 +27,7 @@ pub use household::{Household, HouseholdError};
 pub use pricing::{Prices, PricesError};
 pub use provision::{Provision, ProvisionError};
 pub use records::RECORDS_KEPT;
-pub use slots::{Found, SLOT_LEN, Slot, newest, seal};
+pub use slots::{Found, SLOT_LEN, Slot, newest, newest_steady, seal};
 pub use snapshot::{SnapshotBytes, SnapshotError};
 pub use valve::{Obstacle, Position};
 pub use view::{RecordsView, View};

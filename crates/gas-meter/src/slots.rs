@@ -1,5 +1,6 @@
 //! Two slots in the meter's memory: a snapshot goes to the one that does not hold the newest, so a
-//! power cut at any byte leaves the one before whole.
+//! power cut at any byte leaves the one before whole. A start reads the memory twice and believes what
+//! is the same both times.
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 use zeroize::Zeroizing;
@@ -77,11 +78,26 @@ pub fn seal(counter: u64, snapshot: &[u8]) -> Zeroizing<Vec<u8>> {
 /// The newest whole snapshot of a memory of two slots; `None` where neither is whole.
 #[must_use]
 pub fn newest(memory: &[u8]) -> Option<Found<'_>> {
-    let (a, b) = memory.split_at_checked(SLOT_LEN).unwrap_or((memory, &[]));
-    [open(Slot::A, a), open(Slot::B, b)]
+    whole(memory)
         .into_iter()
         .flatten()
         .max_by_key(|found| found.counter)
+}
+
+/// The newest whole snapshot of a memory that was read twice. A slot that reads otherwise the second
+/// time is not whole: a cell whose write was cut stands between zero and one and may be read as either.
+#[must_use]
+pub fn newest_steady<'a>(memory: &'a [u8], again: &[u8]) -> Option<Found<'a>> {
+    whole(memory)
+        .into_iter()
+        .zip(whole(again))
+        .filter_map(|(found, again)| found.filter(|_| found == again))
+        .max_by_key(|found| found.counter)
+}
+
+fn whole(memory: &[u8]) -> [Option<Found<'_>>; 2] {
+    let (a, b) = memory.split_at_checked(SLOT_LEN).unwrap_or((memory, &[]));
+    [open(Slot::A, a), open(Slot::B, b)]
 }
 
 fn open(slot: Slot, bytes: &[u8]) -> Option<Found<'_>> {

@@ -4,7 +4,7 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use gas_meter::{SLOT_LEN, Slot, SnapshotBytes, newest, seal};
+use gas_meter::{SLOT_LEN, Slot, SnapshotBytes, newest_steady, seal};
 use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
@@ -38,14 +38,12 @@ impl Nvm {
     /// without a whole snapshot is an error: a meter never silently begins anew.
     pub(crate) fn open(data_dir: &Path) -> anyhow::Result<Option<(Self, Zeroizing<Vec<u8>>)>> {
         let path = data_dir.join("nvm.bin");
-        let memory = match fs::read(&path) {
-            Ok(memory) => Zeroizing::new(memory),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot read {}", path.display()));
-            }
+        let Some(memory) = read(&path)? else {
+            return Ok(None);
         };
-        let Some(found) = newest(&memory) else {
+        // Gone since it was read a moment ago is an error of the disk, and no new meter.
+        let again = read(&path)?.unwrap_or_default();
+        let Some(found) = newest_steady(&memory, &again) else {
             bail!(
                 "{} holds no whole state; nothing was changed. Restore it from a copy, or move it away \
                  to begin a new meter (with a new key generation)",
@@ -101,5 +99,14 @@ impl Nvm {
             .context("cannot write the meter's memory; the state before is whole")?;
         (self.slot, self.counter) = (slot, counter);
         Ok(())
+    }
+}
+
+/// All of the memory, or `None` where there is none.
+fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
+    match fs::read(path) {
+        Ok(memory) => Ok(Some(Zeroizing::new(memory))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
 }
