@@ -73,16 +73,32 @@ pub struct Tender {
     queries: u32,
     closes: u32,
     contradiction: Option<Contradiction>,
+    /// The provider has refused to open it for good.
+    #[serde(default)]
+    refused: bool,
+    /// Closed, and the provider has notified us since: asked until it says closed or paid.
+    #[serde(default)]
+    doubted: bool,
 }
 
-/// The provider tells something that cannot belong to this tender. Nothing is issued for it; a person
-/// looks at it.
+/// The provider tells something that cannot be a payment of this tender: another amount, or money that goes
+/// back before it was ever seen to come. Nothing is issued for it; a person looks at it.
+///
+/// Why not for a refund seen first: our own refunds are ordered for paid tenders only, so this one was
+/// asked for at the provider's console, by somebody who saw money without gas. Gas issued now would be
+/// given for money that goes back, and a token cannot be called back without the meter. Not to issue can
+/// be mended: should the refund fail, the provider says paid again, and the question is asked every
+/// minute. The provider's word does not tell a part from the whole, so part of the money is no payment
+/// either. What this server had signed and then forgot (a restored backup) comes as [`Event::PaidBefore`].
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Contradiction {
     /// What the provider says was paid.
     pub told: PaidFact,
     /// When it said so.
     pub at: UnixMillis,
+    /// It says that money goes back, and never said before that it was paid.
+    #[serde(default)]
+    pub refunding: bool,
 }
 
 /// What the provider answers to a question.
@@ -92,6 +108,8 @@ pub enum QueryAnswer {
     Closed,
     /// Paid.
     Paid(PaidFact),
+    /// Paid, and somebody has since asked the provider to give all or part of it back.
+    Refunding(PaidFact),
     /// No such order there.
     Unknown,
     /// Not paid yet.
@@ -129,6 +147,8 @@ pub enum Event {
     CloseAnswered(CloseOutcome),
     /// The provider notified us: a reason to ask, not a fact.
     Notified,
+    /// A statement of our own, which this server has forgotten, says that it was paid with this fact.
+    PaidBefore(PaidFact),
     /// The provider made a payment request.
     PrepayAnswered {
         /// What the QR code holds.
@@ -164,7 +184,9 @@ pub enum TenderError {
 }
 
 impl Tender {
-    /// A new tender and its first effects: ask the provider, and look after it.
+    /// A new tender and its first effects: ask the provider, and look after it. Past its expiry it is
+    /// never opened for payment and only asked about: a payment server that was restored from a backup
+    /// may have opened it in a life that it has forgotten.
     ///
     /// # Errors
     /// [`TenderError`].
@@ -193,8 +215,14 @@ impl Tender {
             queries: 0,
             closes: 0,
             contradiction: None,
+            refused: false,
+            doubted: false,
         };
-        let effects = vec![Effect::Prepay { order_no }, tender.query_later(now)];
+        let effects = if tender.is_payable_at(now) {
+            vec![Effect::Prepay { order_no }, tender.query_later(now)]
+        } else {
+            vec![tender.query_at(now)]
+        };
         Ok(Applied { tender, effects })
     }
 
@@ -209,12 +237,22 @@ impl Tender {
             },
             Event::CloseAnswered(outcome) => tender.on_close_answered(outcome, now),
             Event::Notified => match tender.state {
-                State::Requested | State::Open { .. } | State::Closed => {
-                    vec![tender.query_now(now)]
+                State::Requested | State::Open { .. } => vec![tender.query_at(now)],
+                State::Closed => {
+                    tender.doubted = true;
+                    vec![tender.query_at(now)]
                 }
                 State::Paid(_) => vec![],
             },
-            Event::PrepayAnswered { code_url } => tender.on_prepaid(code_url),
+            Event::PaidBefore(fact) => match tender.state {
+                State::Requested | State::Open { .. } | State::Closed
+                    if fact.amount == tender.amount =>
+                {
+                    tender.paid(fact, now)
+                }
+                State::Requested | State::Open { .. } | State::Closed | State::Paid(_) => vec![],
+            },
+            Event::PrepayAnswered { code_url } => tender.on_prepaid(code_url, now),
             Event::PrepayRefused(refusal) => tender.on_prepay_refused(refusal, now),
             Event::QueryAnswered { number, answer } => {
                 let newest = number == Some(self.queries);
@@ -224,15 +262,16 @@ impl Tender {
         Applied { tender, effects }
     }
 
-    fn on_prepaid(&mut self, code_url: String) -> Vec<Effect> {
+    fn on_prepaid(&mut self, code_url: String, now: UnixMillis) -> Vec<Effect> {
         match self.state {
             // A repeated prepay gives a fresh code; the newest is the one that works.
-            State::Requested | State::Open { .. } => {
+            State::Requested | State::Open { .. } if self.is_payable_at(now) => {
                 self.state = State::Open { code_url };
-                vec![]
             }
-            State::Closed | State::Paid(_) => vec![],
+            // Nobody is shown a code that comes too late; the next question has the order closed.
+            State::Requested | State::Open { .. } | State::Closed | State::Paid(_) => {}
         }
+        vec![]
     }
 
     fn on_prepay_refused(&mut self, refusal: PrepayRefusal, now: UnixMillis) -> Vec<Effect> {
@@ -241,12 +280,13 @@ impl Tender {
             (
                 State::Requested | State::Open { .. },
                 PrepayRefusal::Paid | PrepayRefusal::Closed,
-            ) => {
-                vec![self.query_now(now)]
+            ) => vec![self.query_at(now)],
+            // The order may be there all the same, opened with other words in a life that is forgotten, so
+            // only closing it settles this.
+            (State::Requested | State::Open { .. }, PrepayRefusal::Refused) => {
+                self.refused = true;
+                vec![self.close()]
             }
-            (State::Requested, PrepayRefusal::Refused) => self.closed(),
-            // Refused after it had been opened: an order exists, so only closing it settles this.
-            (State::Open { .. }, PrepayRefusal::Refused) => vec![self.close()],
         }
     }
 
@@ -254,15 +294,18 @@ impl Tender {
         match (&self.state, outcome) {
             (State::Paid(_) | State::Closed, _) => vec![],
             (State::Requested | State::Open { .. }, CloseOutcome::AlreadyPaid) => {
-                vec![self.query_now(now)]
+                vec![self.query_at(now)]
             }
             (State::Requested | State::Open { .. }, CloseOutcome::Closed) => self.closed(),
-            // Never created, and no longer can be: the provider refuses an order past its expiry.
-            (State::Requested, CloseOutcome::Unknown) if now > self.expires_at => self.closed(),
-            // A prepay may still be on its way, so this says nothing for good.
-            (State::Requested | State::Open { .. }, CloseOutcome::Unknown) => {
-                vec![self.query_later(now)]
+            // Not there, and no code for it will be shown to anybody: refused, or too late.
+            (State::Requested, CloseOutcome::Unknown) if self.refused => self.closed(),
+            (State::Requested | State::Open { .. }, CloseOutcome::Unknown)
+                if !self.is_payable_at(now) =>
+            {
+                self.closed()
             }
+            // A prepay may still be on its way, so this says nothing for good; a question is pending.
+            (State::Requested | State::Open { .. }, CloseOutcome::Unknown) => vec![],
         }
     }
 
@@ -274,17 +317,34 @@ impl Tender {
     ) -> Vec<Effect> {
         match (&self.state, answer) {
             (State::Paid(_), _) => vec![],
-            (State::Requested | State::Open { .. } | State::Closed, QueryAnswer::Paid(fact)) => {
-                self.on_paid(fact, now)
+            (State::Requested | State::Open { .. } | State::Closed, QueryAnswer::Paid(fact))
+                if fact.amount == self.amount =>
+            {
+                self.paid(fact, now)
             }
-            (State::Closed, QueryAnswer::Closed | QueryAnswer::Unknown | QueryAnswer::Unpaid) => {
+            (State::Requested | State::Open { .. } | State::Closed, QueryAnswer::Paid(told)) => {
+                self.kept_aside(told, false, newest, now)
+            }
+            (
+                State::Requested | State::Open { .. } | State::Closed,
+                QueryAnswer::Refunding(told),
+            ) => self.kept_aside(told, true, newest, now),
+            (State::Closed, QueryAnswer::Closed) => {
+                self.doubted &= !newest;
                 vec![]
+            }
+            (State::Closed, QueryAnswer::Unknown | QueryAnswer::Unpaid) => {
+                if newest && self.doubted {
+                    vec![self.query_at(now.plus_millis(LOOK_AGAIN_MS))]
+                } else {
+                    vec![]
+                }
             }
             (State::Requested | State::Open { .. }, QueryAnswer::Closed) => self.closed(),
             (State::Requested | State::Open { .. }, QueryAnswer::Unknown | QueryAnswer::Unpaid) => {
                 if !newest {
                     vec![]
-                } else if now >= self.expires_at.plus_millis(CLOSE_AFTER_EXPIRY_MS) {
+                } else if now >= self.close_at() {
                     vec![self.close(), self.query_later(now)]
                 } else {
                     vec![self.query_later(now)]
@@ -293,20 +353,31 @@ impl Tender {
         }
     }
 
-    /// The provider says that it was paid: believed if the amount is ours, else kept aside.
-    fn on_paid(&mut self, fact: PaidFact, now: UnixMillis) -> Vec<Effect> {
-        if fact.amount != self.amount {
-            let first = self.contradiction.is_none();
-            self.contradiction.get_or_insert(Contradiction {
-                told: fact,
-                at: now,
-            });
-            return if first {
-                vec![self.query_at(now.plus_millis(LOOK_AGAIN_MS))]
-            } else {
-                vec![]
-            };
+    /// The provider tells what cannot be ours: kept for people, and asked about once a minute. There is
+    /// one chain of such questions, so it goes on with the newest one's answer only.
+    fn kept_aside(
+        &mut self,
+        told: PaidFact,
+        refunding: bool,
+        newest: bool,
+        now: UnixMillis,
+    ) -> Vec<Effect> {
+        let first = self.contradiction.is_none();
+        self.contradiction.get_or_insert(Contradiction {
+            told,
+            at: now,
+            refunding,
+        });
+        let undoubted = self.state == State::Closed && !self.doubted;
+        self.doubted |= undoubted;
+        if first || newest || undoubted {
+            vec![self.query_at(now.plus_millis(LOOK_AGAIN_MS))]
+        } else {
+            vec![]
         }
+    }
+
+    fn paid(&mut self, fact: PaidFact, now: UnixMillis) -> Vec<Effect> {
         let transfer = Transfer::new(
             format!("paid:{}", self.order_no),
             Account::ProviderClearing(self.provider.clone()),
@@ -316,6 +387,7 @@ impl Tender {
             now,
         );
         self.contradiction = None;
+        self.doubted = false;
         self.state = State::Paid(fact);
         // The amount is above zero and the accounts differ, so the transfer always is.
         let post = transfer.ok().map(Effect::Post);
@@ -339,16 +411,12 @@ impl Tender {
         }
     }
 
-    fn query_now(&mut self, now: UnixMillis) -> Effect {
-        self.query_at(now)
-    }
-
     fn query_later(&mut self, now: UnixMillis) -> Effect {
         let place = usize::try_from(self.queries).unwrap_or(usize::MAX);
         let last = QUERY_WAITS_MS.len() - 1;
         let wait = QUERY_WAITS_MS[place.min(last)];
         // Not past expiry while it can be met: then the order has to be closed.
-        let close_at = self.expires_at.plus_millis(CLOSE_AFTER_EXPIRY_MS);
+        let close_at = self.close_at();
         let due = now.plus_millis(wait);
         self.query_at(if now < close_at {
             due.min(close_at)
@@ -372,6 +440,17 @@ impl Tender {
             order_no: self.order_no.clone(),
             number: self.closes,
         }
+    }
+
+    /// From when on the order is to be closed at the provider.
+    const fn close_at(&self) -> UnixMillis {
+        self.expires_at.plus_millis(CLOSE_AFTER_EXPIRY_MS)
+    }
+
+    /// Whether a payment can still be begun.
+    #[must_use]
+    pub fn is_payable_at(&self, now: UnixMillis) -> bool {
+        now < self.expires_at
     }
 
     /// The vend that it pays for.
@@ -422,7 +501,7 @@ impl Tender {
         &self.state
     }
 
-    /// What the provider tells and cannot be, while it does.
+    /// What the provider tells and cannot be ours, until it tells what is.
     #[must_use]
     pub const fn contradiction(&self) -> Option<&Contradiction> {
         self.contradiction.as_ref()

@@ -182,18 +182,11 @@ fn an_order_unknown_there_is_closed_only_when_it_can_no_longer_be_created() {
 }
 
 #[test]
-fn refused_for_good_is_closed_and_anything_else_is_asked() {
-    let refused = |refusal| new().apply(Event::PrepayRefused(refusal), at(5));
-    assert_eq!(
-        refused(PrepayRefusal::Refused).tender.state(),
-        &State::Closed
-    );
+fn a_refusal_that_is_not_for_good_is_asked_about() {
     for refusal in [PrepayRefusal::Paid, PrepayRefusal::Closed] {
-        assert_eq!(refused(refusal).tender.state(), &State::Requested);
-        assert!(matches!(
-            &refused(refusal).effects[..],
-            [Effect::Query { .. }]
-        ));
+        let refused = new().apply(Event::PrepayRefused(refusal), at(5));
+        assert_eq!(refused.tender.state(), &State::Requested);
+        assert!(matches!(&refused.effects[..], [Effect::Query { .. }]));
     }
 }
 
