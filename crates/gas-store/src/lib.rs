@@ -6,6 +6,7 @@
 
 pub mod cloud;
 pub mod company;
+mod memory;
 pub mod outbox;
 pub mod pay;
 mod sqlite;

@@ -35,12 +35,18 @@ pub enum StoreError {
     /// The database itself failed.
     #[error("the database failed")]
     Sql(#[from] sqlx::Error),
+    /// A row in memory that a unique rule refuses; names its columns as SQLite does.
+    #[error("two rows must not have the same {0}")]
+    Unique(&'static str),
 }
 
 impl StoreError {
     /// Whether a unique rule refused the row; `columns` as SQLite names them, like `issue_log.vend_id`.
     #[must_use]
     pub fn violates_unique(&self, columns: &str) -> bool {
+        if let Self::Unique(rule) = self {
+            return rule.contains(columns);
+        }
         let Self::Sql(sqlx::Error::Database(error)) = self else {
             return false;
         };

@@ -1,14 +1,14 @@
 //! States of the meter: believed, found old, or found to contradict the issue log.
 
 use gas_sales::{
-    Belief, BelievedState, Contradiction, MeterBook, OpenSale, Proven, Told, settlement,
+    Belief, BelievedState, Contradiction, LogEntry, MeterBook, Proven, Told, settlement,
 };
 use gas_statement::SigningKey;
 use gas_token::{Seq, Status};
 use gas_units::{UnixMillis, VendId};
 
-use super::rows::{load_book, logged_at, parse, save_book, save_state};
-use super::{CompanyStore, Tx, raise_alarm, sign, use_nonce};
+use super::tx::{NewAlarm, Tx};
+use super::{CompanyStore, raise_alarm, sign};
 use crate::sqlite::StoreError;
 
 /// What the company made of a state.
@@ -43,7 +43,11 @@ impl CompanyStore {
         now: UnixMillis,
     ) -> Result<StateOutcome, StoreError> {
         let mut tx = self.db.begin().await?;
-        if !use_nonce(&mut tx, status.meter, status.nonce, status.sha256(), now).await? {
+        let message = status.sha256();
+        if !tx
+            .use_nonce(status.meter, status.nonce, message, now)
+            .await?
+        {
             return Ok(StateOutcome::NonceNotLive);
         }
         let message = Message {
@@ -72,22 +76,29 @@ pub(super) async fn learn(
     now: UnixMillis,
 ) -> Result<(Learned, MeterBook), StoreError> {
     let told = &message.told;
-    let row = load_book(tx, told.meter()).await?;
-    let logged = logged_at(tx, told.meter(), told.state().last_seq).await?;
+    let row = tx.load_book(told.meter()).await?;
+    let logged = logged(tx, told).await?;
     match row.book.believe(told, logged, now) {
         Belief::Believed(book) => {
-            save_book(tx, &book, row.version).await?;
+            tx.save_book(&book, row.version).await?;
             let believed = book
                 .believed
                 .ok_or_else(|| StoreError::Corrupt("a believed state went missing".to_owned()))?;
-            save_state(tx, &book, &believed, message.bytes).await?;
+            tx.save_state(book.meter, &believed, message.bytes).await?;
             settle(tx, message, key, now).await?;
             Ok((Learned::Newest(believed), book))
         }
         Belief::Contradicts(book, contradiction) => {
-            save_book(tx, &book, row.version).await?;
+            tx.save_book(&book, row.version).await?;
             let detail = contradiction.to_string();
-            raise_alarm(tx, book.meter, "contradiction", &detail, message.bytes, now).await?;
+            let alarm = NewAlarm {
+                meter: book.meter,
+                kind: "contradiction",
+                detail: &detail,
+                message: message.bytes,
+                raised_at: now,
+            };
+            raise_alarm(tx, &alarm).await?;
             Ok((Learned::Contradicts(contradiction), book))
         }
         Belief::Known => {
@@ -96,6 +107,15 @@ pub(super) async fn learn(
         }
         Belief::Old | Belief::NotYet => Ok((Learned::Old(as_told(told, now)), row.book)),
     }
+}
+
+/// The issue log where the state is held against it.
+async fn logged(tx: &mut Tx, told: &Told) -> Result<Option<LogEntry>, StoreError> {
+    let seq = told.state().last_seq;
+    if seq == Seq::default() {
+        return Ok(Some(LogEntry::BEFORE_THE_FIRST));
+    }
+    tx.logged_at(told.meter(), seq).await
 }
 
 const fn as_told(told: &Told, now: UnixMillis) -> BelievedState {
@@ -114,33 +134,12 @@ async fn settle(
     now: UnixMillis,
 ) -> Result<(), StoreError> {
     let meter = message.told.meter();
-    let open: Vec<(String, u32)> = sqlx::query_as(
-        "SELECT vend_id, seq FROM sales
-         WHERE meter = ? AND settlement IS NULL AND seq <= ? ORDER BY seq",
-    )
-    .bind(meter.to_string())
-    .bind(message.told.state().last_seq.bits())
-    .fetch_all(&mut **tx)
-    .await?;
-    for (vend_id, seq) in open {
-        let sale = OpenSale {
-            vend_id: parse("sales.vend_id", &vend_id)?,
-            meter,
-            seq: Seq::from_bits(seq),
-        };
-        let Some(settlement) = settlement(sale, &message.told, message.answers, now) else {
-            continue;
-        };
-        let signed = sign(key, settlement)?;
-        sqlx::query(
-            "UPDATE sales SET settlement = ?, settled_at_ms = ?
-             WHERE vend_id = ? AND settlement IS NULL",
-        )
-        .bind(signed.compact())
-        .bind(now.millis())
-        .bind(vend_id)
-        .execute(&mut **tx)
-        .await?;
+    let up_to = message.told.state().last_seq;
+    for sale in tx.unsettled_sales(meter, up_to).await? {
+        if let Some(settlement) = settlement(sale, &message.told, message.answers, now) {
+            let signed = sign(key, settlement)?;
+            tx.settle_sale(sale.vend_id, signed.compact(), now).await?;
+        }
     }
     Ok(())
 }

@@ -1,38 +1,40 @@
 //! The gas company's database: meters, the issue log, quotes, sales, believed states, alarms.
 //!
-//! The rules are those of `gas-sales`; each function here runs one of them in one transaction. A message
+//! The rules are those of `gas-sales`; each function here runs one of them in one transaction, on SQLite or
+//! in memory (`tx.rs`). A message
 //! of the meter comes in as [`Proven`](gas_sales::Proven) only, a paid quote as
 //! [`PaidQuote`](gas_sales::PaidQuote) only: what was not proven cannot be stored.
 
 mod learn;
+mod memory;
 mod quotes;
 mod records;
-mod rows;
 mod sales;
+mod sql;
 #[cfg(test)]
 mod tests;
+mod tx;
 
 use std::path::Path;
 
 use gas_sales::MeterBook;
-use gas_statement::{Sha256Digest, Signed, SigningKey, Statement};
+use gas_statement::{Signed, SigningKey, Statement};
 use gas_token::Nonce;
 use gas_units::{MeterNumber, UnixMillis};
-use sqlx::{Sqlite as Engine, Transaction};
 
+use crate::memory::Memory;
 use crate::sqlite::{Sqlite, StoreError};
+use tx::{Backend, NewAlarm, Tx};
 
 pub use learn::{Learned, StateOutcome};
 pub use quotes::{QuoteOutcome, QuoteRow, ReserveOutcome};
 pub use records::RecordsOutcome;
 pub use sales::{ReceiptOutcome, SaleRow, SellOutcome};
 
-type Tx = Transaction<'static, Engine>;
-
 /// The gas company's store.
 #[derive(Clone, Debug)]
 pub struct CompanyStore {
-    db: Sqlite,
+    db: Backend,
 }
 
 /// What came of adding a meter.
@@ -64,12 +66,42 @@ impl CompanyStore {
     /// [`StoreError`].
     pub async fn open(file: &Path) -> Result<Self, StoreError> {
         let db = Sqlite::open(file, &sqlx::migrate!("migrations/sqlite/company")).await?;
+        let db = Backend::Sqlite(db);
         Ok(Self { db })
+    }
+
+    /// An empty store that ends with its last clone. Its futures are ready at the first poll.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self {
+            db: Backend::Memory(Memory::default()),
+        }
+    }
+
+    /// Another store in memory that holds what this one holds now. Of a file, copy the file: the answer is
+    /// the same store then.
+    #[must_use]
+    pub fn backup(&self) -> Self {
+        let db = match &self.db {
+            Backend::Memory(store) => Backend::Memory(store.backup()),
+            Backend::Sqlite(db) => Backend::Sqlite(db.clone()),
+        };
+        Self { db }
+    }
+
+    /// A store in memory from now on refuses every change as on a full disk, or none; reading goes on. A
+    /// file is not concerned.
+    pub fn fail_writes(&self, fail: bool) {
+        if let Backend::Memory(store) = &self.db {
+            store.fail_writes(fail);
+        }
     }
 
     /// Closes the file.
     pub async fn close(&self) {
-        self.db.close().await;
+        if let Backend::Sqlite(db) = &self.db {
+            db.close().await;
+        }
     }
 
     /// Takes a meter into the books. A meter that is there already stays as it is.
@@ -78,10 +110,10 @@ impl CompanyStore {
     /// [`StoreError`].
     pub async fn add_meter(&self, book: &MeterBook) -> Result<AddOutcome, StoreError> {
         let mut tx = self.db.begin().await?;
-        if let Some(known) = rows::find_book(&mut tx, book.meter).await? {
+        if let Some(known) = tx.find_book(book.meter).await? {
             return Ok(AddOutcome::Known(Box::new(known.book)));
         }
-        rows::insert_book(&mut tx, book).await?;
+        tx.insert_book(book).await?;
         tx.commit().await?;
         Ok(AddOutcome::Added)
     }
@@ -91,8 +123,7 @@ impl CompanyStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn meter(&self, meter: MeterNumber) -> Result<Option<MeterBook>, StoreError> {
-        let mut connection = self.db.readers().acquire().await?;
-        let row = rows::find_book(&mut connection, meter).await?;
+        let row = self.db.read().await?.find_book(meter).await?;
         Ok(row.map(|row| row.book))
     }
 
@@ -108,17 +139,9 @@ impl CompanyStore {
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
-        sqlx::query("DELETE FROM nonces WHERE expires_at_ms <= ?")
-            .bind(now.millis())
-            .execute(&mut *tx)
-            .await?;
+        tx.forget_nonces(now).await?;
         for nonce in nonces {
-            sqlx::query("INSERT INTO nonces (meter, nonce, expires_at_ms) VALUES (?, ?, ?)")
-                .bind(meter.to_string())
-                .bind(nonce.0.as_slice())
-                .bind(expires_at.millis())
-                .execute(&mut *tx)
-                .await?;
+            tx.insert_nonce(meter, *nonce, expires_at).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -129,57 +152,25 @@ impl CompanyStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn alarms(&self) -> Result<Vec<Alarm>, StoreError> {
-        let alarms =
-            sqlx::query_as("SELECT meter, kind, detail, raised_at_ms FROM alarms ORDER BY id")
-                .fetch_all(self.db.readers())
-                .await?;
-        Ok(alarms)
+        self.db.read().await?.alarms().await
     }
 }
 
-/// Uses a nonce up for one message. False where it is unknown, expired, or used by another message.
-async fn use_nonce(
-    tx: &mut Tx,
-    meter: MeterNumber,
-    nonce: Nonce,
-    message: Sha256Digest,
-    now: UnixMillis,
-) -> Result<bool, StoreError> {
-    let used = sqlx::query(
-        "UPDATE nonces SET used_by = ?1
-         WHERE meter = ?2 AND nonce = ?3 AND expires_at_ms > ?4
-           AND (used_by IS NULL OR used_by = ?1)",
-    )
-    .bind(message.0.as_slice())
-    .bind(meter.to_string())
-    .bind(nonce.0.as_slice())
-    .bind(now.millis())
-    .execute(&mut **tx)
-    .await?;
-    Ok(used.rows_affected() == 1)
+async fn raise_alarm(tx: &mut Tx, alarm: &NewAlarm<'_>) -> Result<(), StoreError> {
+    let NewAlarm {
+        meter,
+        kind,
+        detail,
+        ..
+    } = alarm;
+    tracing::error!(%meter, kind, detail, "alarm: a person must look at this meter");
+    tx.insert_alarm(alarm).await
 }
 
-async fn raise_alarm(
-    tx: &mut Tx,
-    meter: MeterNumber,
-    kind: &str,
-    detail: &str,
-    message: &[u8],
-    now: UnixMillis,
-) -> Result<(), StoreError> {
-    tracing::error!(%meter, kind, detail, "alarm: a person must look at this meter");
-    sqlx::query(
-        "INSERT INTO alarms (meter, kind, detail, message, raised_at_ms) VALUES (?, ?, ?, ?, ?)
-         ON CONFLICT (meter, kind, message) DO NOTHING",
-    )
-    .bind(meter.to_string())
-    .bind(kind)
-    .bind(detail)
-    .bind(message)
-    .bind(now.millis())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+fn changed_meanwhile(meter: MeterNumber) -> StoreError {
+    StoreError::Corrupt(format!(
+        "meter {meter} was changed by somebody else within our transaction"
+    ))
 }
 
 fn sign<T: Statement>(key: &SigningKey, statement: T) -> Result<Signed<T>, StoreError> {

@@ -6,8 +6,8 @@ use gas_token::Status;
 use gas_units::{MeterNumber, UnixMillis, VendId};
 
 use super::learn::{Learned, Message, learn};
-use super::rows::{digest, load_book, parse};
-use super::{CompanyStore, Tx, sign, use_nonce};
+use super::tx::{NewQuote, Reservation, ReservationState};
+use super::{CompanyStore, sign};
 use crate::sqlite::StoreError;
 
 /// A quote as stored.
@@ -55,19 +55,7 @@ impl CompanyStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn quote(&self, vend_id: VendId) -> Result<Option<QuoteRow>, StoreError> {
-        let row: Option<(String, Vec<u8>, String)> =
-            sqlx::query_as("SELECT meter, request, quote FROM quotes WHERE vend_id = ?")
-                .bind(vend_id.to_string())
-                .fetch_optional(self.db.readers())
-                .await?;
-        row.map(|(meter, request, quote)| {
-            Ok(QuoteRow {
-                meter: parse("quotes.meter", &meter)?,
-                request: digest("quotes.request", request)?,
-                quote,
-            })
-        })
-        .transpose()
+        self.db.read().await?.find_quote(vend_id).await
     }
 
     /// Learns from a status that answers a live nonce, and quotes from it. What was learned stays learned
@@ -84,14 +72,18 @@ impl CompanyStore {
         now: UnixMillis,
     ) -> Result<QuoteOutcome, StoreError> {
         let mut tx = self.db.begin().await?;
-        if let Some((known, quote)) = find_quote(&mut tx, inquiry.vend_id).await? {
-            return Ok(if known == request {
-                QuoteOutcome::Quoted(quote)
+        if let Some(known) = tx.find_quote(inquiry.vend_id).await? {
+            return Ok(if known.request == request {
+                QuoteOutcome::Quoted(known.quote)
             } else {
                 QuoteOutcome::IdReused
             });
         }
-        if !use_nonce(&mut tx, status.meter, status.nonce, status.sha256(), now).await? {
+        let message = status.sha256();
+        if !tx
+            .use_nonce(status.meter, status.nonce, message, now)
+            .await?
+        {
             return Ok(QuoteOutcome::NonceNotLive);
         }
         let message = Message {
@@ -107,7 +99,11 @@ impl CompanyStore {
                 Err(refusal) => QuoteOutcome::Refused(refusal),
                 Ok(quote) => {
                     let signed = sign(key, quote)?;
-                    insert_quote(&mut tx, &signed, request).await?;
+                    let new = NewQuote {
+                        signed: &signed,
+                        request,
+                    };
+                    tx.insert_quote(&new).await?;
                     QuoteOutcome::Quoted(signed.into_parts().0)
                 }
             },
@@ -128,27 +124,23 @@ impl CompanyStore {
     ) -> Result<ReserveOutcome, StoreError> {
         let quote = quote.statement();
         let mut tx = self.db.begin().await?;
-        if is_issued(&mut tx, quote.vend_id).await? {
+        if tx.find_sale(quote.vend_id).await?.is_some() {
             return Ok(ReserveOutcome::AlreadyIssued);
         }
-        let open = open_reservation(&mut tx, quote.meter).await?;
+        let open = tx.open_reservation(quote.meter).await?;
         if open == Some(quote.vend_id) {
             return Ok(ReserveOutcome::Reserved);
         }
-        let row = load_book(&mut tx, quote.meter).await?;
+        let row = tx.load_book(quote.meter).await?;
         if let Err(refusal) = row.book.may_reserve(quote, open, now) {
             return Ok(ReserveOutcome::Refused(refusal));
         }
-        sqlx::query(
-            "INSERT INTO reservations (vend_id, meter, state, reserved_at_ms)
-             VALUES (?, ?, 'open', ?)
-             ON CONFLICT (vend_id) DO UPDATE SET state = 'open', reserved_at_ms = excluded.reserved_at_ms",
-        )
-        .bind(quote.vend_id.to_string())
-        .bind(quote.meter.to_string())
-        .bind(now.millis())
-        .execute(&mut *tx)
-        .await?;
+        let reservation = Reservation {
+            meter: quote.meter,
+            state: ReservationState::Open,
+            reserved_at: now,
+        };
+        tx.put_reservation(quote.vend_id, &reservation).await?;
         tx.commit().await?;
         Ok(ReserveOutcome::Reserved)
     }
@@ -159,63 +151,15 @@ impl CompanyStore {
     /// [`StoreError`].
     pub async fn release(&self, vend_id: VendId) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
-        sqlx::query(
-            "UPDATE reservations SET state = 'released' WHERE vend_id = ? AND state = 'open'",
-        )
-        .bind(vend_id.to_string())
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(())
+        if let Some(reservation) = tx.find_reservation(vend_id).await?
+            && reservation.state == ReservationState::Open
+        {
+            let released = Reservation {
+                state: ReservationState::Released,
+                ..reservation
+            };
+            tx.put_reservation(vend_id, &released).await?;
+        }
+        tx.commit().await
     }
-}
-
-async fn find_quote(
-    tx: &mut Tx,
-    vend_id: VendId,
-) -> Result<Option<(Sha256Digest, String)>, StoreError> {
-    let row: Option<(Vec<u8>, String)> =
-        sqlx::query_as("SELECT request, quote FROM quotes WHERE vend_id = ?")
-            .bind(vend_id.to_string())
-            .fetch_optional(&mut **tx)
-            .await?;
-    row.map(|(request, quote)| Ok((digest("quotes.request", request)?, quote)))
-        .transpose()
-}
-
-async fn insert_quote(
-    tx: &mut Tx,
-    signed: &Signed<Quote>,
-    request: Sha256Digest,
-) -> Result<(), StoreError> {
-    let quote = signed.statement();
-    sqlx::query(
-        "INSERT INTO quotes (vend_id, meter, request, quote, created_at_ms) VALUES (?, ?, ?, ?, ?)",
-    )
-    .bind(quote.vend_id.to_string())
-    .bind(quote.meter.to_string())
-    .bind(request.0.as_slice())
-    .bind(signed.compact())
-    .bind(quote.created_at_ms.millis())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-async fn open_reservation(tx: &mut Tx, meter: MeterNumber) -> Result<Option<VendId>, StoreError> {
-    let row: Option<(String,)> =
-        sqlx::query_as("SELECT vend_id FROM reservations WHERE meter = ? AND state = 'open'")
-            .bind(meter.to_string())
-            .fetch_optional(&mut **tx)
-            .await?;
-    row.map(|(vend_id,)| parse("reservations.vend_id", &vend_id))
-        .transpose()
-}
-
-async fn is_issued(tx: &mut Tx, vend_id: VendId) -> Result<bool, StoreError> {
-    let row: Option<(i64,)> = sqlx::query_as("SELECT 1 FROM sales WHERE vend_id = ?")
-        .bind(vend_id.to_string())
-        .fetch_optional(&mut **tx)
-        .await?;
-    Ok(row.is_some())
 }

@@ -6,7 +6,8 @@ use gas_sales::Proven;
 use gas_token::Record;
 use gas_units::{MeterNumber, UnixMillis};
 
-use super::{CompanyStore, Tx, raise_alarm};
+use super::tx::NewAlarm;
+use super::{CompanyStore, raise_alarm};
 use crate::sqlite::StoreError;
 
 /// What came of an upload of records.
@@ -39,7 +40,7 @@ impl CompanyStore {
         for record in records.iter().filter(|record| record.meter == meter) {
             let kept = match new.get(&record.number) {
                 Some(bytes) => Some(Vec::clone(bytes)),
-                None => find_record(&mut tx, meter, record.number).await?,
+                None => tx.find_record(meter, record.number).await?,
             };
             match kept {
                 None => {
@@ -48,47 +49,27 @@ impl CompanyStore {
                 Some(bytes) if bytes == record.bytes() => {}
                 Some(_) => {
                     let detail = format!("two genuine records have number {}", record.number);
-                    let bytes = record.bytes();
-                    raise_alarm(&mut tx, meter, "record_conflict", &detail, bytes, now).await?;
+                    let alarm = NewAlarm {
+                        meter,
+                        kind: "record_conflict",
+                        detail: &detail,
+                        message: record.bytes(),
+                        raised_at: now,
+                    };
+                    raise_alarm(&mut tx, &alarm).await?;
                     tx.commit().await?;
                     return Ok(RecordsOutcome::Conflict(record.number));
                 }
             }
         }
         for (number, bytes) in &new {
-            sqlx::query(
-                "INSERT INTO records (meter, number, record, kept_at_ms) VALUES (?, ?, ?, ?)",
-            )
-            .bind(meter.to_string())
-            .bind(number)
-            .bind(bytes.as_slice())
-            .bind(now.millis())
-            .execute(&mut *tx)
-            .await?;
+            tx.insert_record(meter, *number, bytes, now).await?;
         }
-        let (newest,): (Option<u32>,) =
-            sqlx::query_as("SELECT MAX(number) FROM records WHERE meter = ?")
-                .bind(meter.to_string())
-                .fetch_one(&mut *tx)
-                .await?;
+        let newest = tx.newest_record(meter).await?;
         tx.commit().await?;
         Ok(RecordsOutcome::Kept {
             new: u32::try_from(new.len()).unwrap_or(u32::MAX),
             newest: newest.unwrap_or_default(),
         })
     }
-}
-
-async fn find_record(
-    tx: &mut Tx,
-    meter: MeterNumber,
-    number: u32,
-) -> Result<Option<Vec<u8>>, StoreError> {
-    let row: Option<(Vec<u8>,)> =
-        sqlx::query_as("SELECT record FROM records WHERE meter = ? AND number = ?")
-            .bind(meter.to_string())
-            .bind(number)
-            .fetch_optional(&mut **tx)
-            .await?;
-    Ok(row.map(|(record,)| record))
 }

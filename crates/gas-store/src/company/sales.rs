@@ -4,11 +4,10 @@ use gas_sales::{Issuance, IssueRefusal, MeterKeyring, PaidQuote, Proven, Told};
 use gas_statement::{Sha256Digest, SigningKey};
 use gas_token::{Receipt, ReceiptResult, Tagged, Total};
 use gas_units::{MeterNumber, Money, UnixMillis, VendId};
-use sqlx::SqliteConnection;
 
 use super::learn::{Learned, Message, learn};
-use super::rows::{digest, load_book, parse, save_book};
-use super::{CompanyStore, Tx, raise_alarm, sign};
+use super::tx::{IssueRow, NewAlarm, Reservation, ReservationState};
+use super::{CompanyStore, raise_alarm, sign};
 use crate::sqlite::StoreError;
 
 /// A sale as stored.
@@ -52,26 +51,13 @@ pub struct ReceiptOutcome {
     pub sale: SaleRow,
 }
 
-#[derive(sqlx::FromRow)]
-struct SaleColumns {
-    vend_id: String,
-    meter: String,
-    seq: u32,
-    amount_fen: i64,
-    token: Vec<u8>,
-    payment_sha256: Vec<u8>,
-    issue: String,
-    settlement: Option<String>,
-}
-
 impl CompanyStore {
     /// The sale of a vend.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn sale(&self, vend_id: VendId) -> Result<Option<SaleRow>, StoreError> {
-        let mut connection = self.db.readers().acquire().await?;
-        find_sale(&mut connection, vend_id).await
+        self.db.read().await?.find_sale(vend_id).await
     }
 
     /// Company rule 1: issues the token of a paid quote, exactly once. Again for the same payment, it is
@@ -87,25 +73,29 @@ impl CompanyStore {
         now: UnixMillis,
     ) -> Result<SellOutcome, StoreError> {
         let mut tx = self.db.begin().await?;
-        if let Some(sale) = find_sale(&mut tx, paid.vend_id()).await? {
+        if let Some(sale) = tx.find_sale(paid.vend_id()).await? {
             return Ok(if sale.payment_sha256 == paid.payment().sha256() {
                 SellOutcome::Issued(Box::new(sale))
             } else {
                 SellOutcome::IdReused
             });
         }
-        let row = load_book(&mut tx, paid.quote().statement().meter).await?;
+        let row = tx.load_book(paid.quote().statement().meter).await?;
         let issuance = match row.book.issue(paid, keys, now) {
             Ok(issuance) => issuance,
             Err(refusal) => return Ok(SellOutcome::Refused(refusal)),
         };
-        insert_issue(&mut tx, paid, &issuance, now).await?;
-        let sale = insert_sale(&mut tx, paid, &issuance, key).await?;
-        save_book(&mut tx, &issuance.book, row.version).await?;
-        sqlx::query("UPDATE reservations SET state = 'issued' WHERE vend_id = ?")
-            .bind(paid.vend_id().to_string())
-            .execute(&mut *tx)
-            .await?;
+        tx.insert_issue(&issue_row(paid, &issuance, now)).await?;
+        let sale = sale_row(paid, &issuance, key)?;
+        tx.insert_sale(&sale, paid.payment().compact()).await?;
+        tx.save_book(&issuance.book, row.version).await?;
+        if let Some(reservation) = tx.find_reservation(sale.vend_id).await? {
+            let issued = Reservation {
+                state: ReservationState::Issued,
+                ..reservation
+            };
+            tx.put_reservation(sale.vend_id, &issued).await?;
+        }
         tx.commit().await?;
         Ok(SellOutcome::Issued(Box::new(sale)))
     }
@@ -134,10 +124,17 @@ impl CompanyStore {
             ReceiptResult::OutOfRange => Some("the meter refused the token: out of range"),
         };
         if let Some(detail) = refused {
-            let bytes = receipt.bytes();
-            raise_alarm(&mut tx, receipt.meter, "token_refused", detail, bytes, now).await?;
+            let alarm = NewAlarm {
+                meter: receipt.meter,
+                kind: "token_refused",
+                detail,
+                message: receipt.bytes(),
+                raised_at: now,
+            };
+            raise_alarm(&mut tx, &alarm).await?;
         }
-        let sale = find_sale(&mut tx, vend_id)
+        let sale = tx
+            .find_sale(vend_id)
             .await?
             .ok_or_else(|| StoreError::Corrupt(format!("the sale of {vend_id} is missing")))?;
         tx.commit().await?;
@@ -145,51 +142,24 @@ impl CompanyStore {
     }
 }
 
-async fn find_sale(
-    connection: &mut SqliteConnection,
-    vend_id: VendId,
-) -> Result<Option<SaleRow>, StoreError> {
-    let columns: Option<SaleColumns> = sqlx::query_as(
-        "SELECT sales.vend_id, sales.meter, sales.seq, amount_fen, token, payment_sha256, issue,
-                settlement
-         FROM sales JOIN issue_log USING (meter, seq) WHERE sales.vend_id = ?",
-    )
-    .bind(vend_id.to_string())
-    .fetch_optional(connection)
-    .await?;
-    columns.map(SaleColumns::parse).transpose()
+fn issue_row(paid: &PaidQuote, issuance: &Issuance, now: UnixMillis) -> IssueRow {
+    IssueRow {
+        meter: issuance.book.meter,
+        seq: issuance.seq,
+        total: issuance.total,
+        tid: issuance.tid,
+        vend_id: paid.vend_id(),
+        token: issuance.token,
+        issued_at: now,
+    }
 }
 
-async fn insert_issue(
-    tx: &mut Tx,
-    paid: &PaidQuote,
-    issuance: &Issuance,
-    now: UnixMillis,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO issue_log (meter, seq, total, tag, tid, vend_id, token, issued_at_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(issuance.book.meter.to_string())
-    .bind(issuance.seq.bits())
-    .bind(issuance.total)
-    .bind(issuance.token.tag.0.as_slice())
-    .bind(issuance.tid)
-    .bind(paid.vend_id().to_string())
-    .bind(issuance.token.to_bytes())
-    .bind(now.millis())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-async fn insert_sale(
-    tx: &mut Tx,
+fn sale_row(
     paid: &PaidQuote,
     issuance: &Issuance,
     key: &SigningKey,
 ) -> Result<SaleRow, StoreError> {
-    let sale = SaleRow {
+    Ok(SaleRow {
         vend_id: paid.vend_id(),
         meter: issuance.book.meter,
         seq: issuance.seq.bits(),
@@ -198,35 +168,5 @@ async fn insert_sale(
         payment_sha256: paid.payment().sha256(),
         issue: sign(key, issuance.statement.clone())?.into_parts().0,
         settlement: None,
-    };
-    sqlx::query(
-        "INSERT INTO sales (vend_id, meter, seq, amount_fen, payment, payment_sha256, issue)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(sale.vend_id.to_string())
-    .bind(sale.meter.to_string())
-    .bind(sale.seq)
-    .bind(sale.amount_fen.fen())
-    .bind(paid.payment().compact())
-    .bind(sale.payment_sha256.0.as_slice())
-    .bind(&sale.issue)
-    .execute(&mut **tx)
-    .await?;
-    Ok(sale)
-}
-
-impl SaleColumns {
-    fn parse(self) -> Result<SaleRow, StoreError> {
-        Ok(SaleRow {
-            vend_id: parse("sales.vend_id", &self.vend_id)?,
-            meter: parse("sales.meter", &self.meter)?,
-            seq: self.seq,
-            amount_fen: Money::from_fen(self.amount_fen),
-            token: Tagged::parse(&self.token)
-                .map_err(|error| StoreError::Corrupt(format!("issue_log.token: {error}")))?,
-            payment_sha256: digest("sales.payment_sha256", self.payment_sha256)?,
-            issue: self.issue,
-            settlement: self.settlement,
-        })
-    }
+    })
 }

@@ -1,19 +1,14 @@
-//! A meter's book as rows.
+//! A meter's book as rows: `meters`, `believed_states`.
 
-use gas_sales::{BelievedState, LogEntry, MeterBook, TariffYear};
-use gas_statement::Sha256Digest;
-use gas_token::{MeterState, Seq, ShortTag, StateFlags, Tag};
+use gas_sales::{BelievedState, MeterBook, TariffYear};
+use gas_token::{MeterState, Seq, ShortTag, StateFlags};
 use gas_units::{MeterNumber, Money, Unit, UnixMillis, UnixTime, Volume};
 use sqlx::SqliteConnection;
 
-use super::Tx;
+use super::{array, broken, digest, json, parse};
+use crate::company::changed_meanwhile;
+use crate::company::tx::BookRow;
 use crate::sqlite::StoreError;
-
-/// A book, and the version to be given back with its next change.
-pub(super) struct BookRow {
-    pub(super) book: MeterBook,
-    pub(super) version: i64,
-}
 
 #[derive(sqlx::FromRow)]
 struct MeterColumns {
@@ -50,7 +45,7 @@ struct StateColumns {
     believed_at_ms: i64,
 }
 
-pub(super) async fn find_book(
+pub(in crate::company) async fn find_book(
     connection: &mut SqliteConnection,
     meter: MeterNumber,
 ) -> Result<Option<BookRow>, StoreError> {
@@ -74,14 +69,10 @@ pub(super) async fn find_book(
     columns.parse(believed).map(Some)
 }
 
-/// The book of a meter that other rows name: it must be there.
-pub(super) async fn load_book(tx: &mut Tx, meter: MeterNumber) -> Result<BookRow, StoreError> {
-    find_book(tx, meter)
-        .await?
-        .ok_or_else(|| StoreError::Corrupt(format!("meter {meter} is missing")))
-}
-
-pub(super) async fn insert_book(tx: &mut Tx, book: &MeterBook) -> Result<(), StoreError> {
+pub(in crate::company) async fn insert_book(
+    connection: &mut SqliteConnection,
+    book: &MeterBook,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO meters (meter, unit, generation, tariff, balance_limit, sale_limit_fen, epoch,
              counter, total, last_tid, frozen, year, year_start_register, year_purchased, version)
@@ -101,14 +92,13 @@ pub(super) async fn insert_book(tx: &mut Tx, book: &MeterBook) -> Result<(), Sto
     .bind(book.year.year)
     .bind(book.year.start_register.centi_m3())
     .bind(book.year.purchased.centi_m3())
-    .execute(&mut **tx)
+    .execute(&mut *connection)
     .await?;
     Ok(())
 }
 
-/// Saves what a rule may change of a book; the believed state is saved by [`save_state`].
-pub(super) async fn save_book(
-    tx: &mut Tx,
+pub(in crate::company) async fn save_book(
+    connection: &mut SqliteConnection,
     book: &MeterBook,
     version: i64,
 ) -> Result<(), StoreError> {
@@ -127,21 +117,17 @@ pub(super) async fn save_book(
     .bind(book.year.purchased.centi_m3())
     .bind(book.meter.to_string())
     .bind(version)
-    .execute(&mut **tx)
+    .execute(&mut *connection)
     .await?;
     if saved.rows_affected() != 1 {
-        let meter = book.meter;
-        return Err(StoreError::Corrupt(format!(
-            "meter {meter} was changed by somebody else within our transaction"
-        )));
+        return Err(changed_meanwhile(book.meter));
     }
     Ok(())
 }
 
-/// Saves the book's newest believed state, told by `message`.
-pub(super) async fn save_state(
-    tx: &mut Tx,
-    book: &MeterBook,
+pub(in crate::company) async fn save_state(
+    connection: &mut SqliteConnection,
+    meter: MeterNumber,
     believed: &BelievedState,
     message: &[u8],
 ) -> Result<(), StoreError> {
@@ -151,7 +137,7 @@ pub(super) async fn save_state(
              meter_time, flags, battery_percent, message, message_sha256, believed_at_ms)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
-    .bind(book.meter.to_string())
+    .bind(meter.to_string())
     .bind(state.last_seq.bits())
     .bind(state.last_tag.0.as_slice())
     .bind(state.total)
@@ -164,38 +150,14 @@ pub(super) async fn save_state(
     .bind(message)
     .bind(believed.message_sha256.0.as_slice())
     .bind(believed.believed_at.millis())
-    .execute(&mut **tx)
+    .execute(&mut *connection)
     .await?;
     sqlx::query("UPDATE meters SET believed_id = ? WHERE meter = ?")
         .bind(inserted.last_insert_rowid())
-        .bind(book.meter.to_string())
-        .execute(&mut **tx)
+        .bind(meter.to_string())
+        .execute(&mut *connection)
         .await?;
     Ok(())
-}
-
-/// What the issue log holds of a meter at a sequence.
-pub(super) async fn logged_at(
-    tx: &mut Tx,
-    meter: MeterNumber,
-    seq: Seq,
-) -> Result<Option<LogEntry>, StoreError> {
-    if seq == Seq::default() {
-        return Ok(Some(LogEntry::BEFORE_THE_FIRST));
-    }
-    let row: Option<(Vec<u8>, u32)> =
-        sqlx::query_as("SELECT tag, total FROM issue_log WHERE meter = ? AND seq = ?")
-            .bind(meter.to_string())
-            .bind(seq.bits())
-            .fetch_optional(&mut **tx)
-            .await?;
-    row.map(|(tag, total)| {
-        Ok(LogEntry {
-            tag: Tag(array("issue_log.tag", tag)?).short(),
-            total,
-        })
-    })
-    .transpose()
 }
 
 impl MeterColumns {
@@ -247,29 +209,4 @@ impl StateColumns {
             believed_at: UnixMillis::from_millis(self.believed_at_ms),
         })
     }
-}
-
-pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))
-}
-
-pub(super) fn parse<T: std::str::FromStr<Err: std::error::Error>>(
-    column: &str,
-    text: &str,
-) -> Result<T, StoreError> {
-    text.parse().map_err(|error| broken(column, &error))
-}
-
-pub(super) fn digest(column: &str, bytes: Vec<u8>) -> Result<Sha256Digest, StoreError> {
-    array(column, bytes).map(Sha256Digest)
-}
-
-fn array<const N: usize>(column: &str, bytes: Vec<u8>) -> Result<[u8; N], StoreError> {
-    bytes
-        .try_into()
-        .map_err(|_| StoreError::Corrupt(format!("{column}: not {N} bytes")))
-}
-
-fn broken(column: &str, error: &dyn std::error::Error) -> StoreError {
-    StoreError::Corrupt(format!("{column}: {error}"))
 }

@@ -1,0 +1,288 @@
+//! The row operations in memory. What nothing reads (old states, payments, times) is not kept.
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "a row operation may fail; that most cannot in memory is this backend's luck"
+)]
+
+use std::collections::BTreeMap;
+
+use gas_sales::{BelievedState, LogEntry, MeterBook, OpenSale};
+use gas_statement::Sha256Digest;
+use gas_token::{Nonce, Seq};
+use gas_units::{MeterNumber, UnixMillis, VendId};
+
+use super::tx::{BookRow, IssueRow, NewAlarm, NewQuote, Reservation, ReservationState};
+use super::{Alarm, QuoteRow, SaleRow};
+use crate::memory::MemoryTx;
+use crate::sqlite::StoreError;
+
+type Table<K, V> = BTreeMap<K, V>;
+type Tx = MemoryTx<Tables>;
+
+/// All tables.
+#[derive(Clone, Default)]
+pub(super) struct Tables {
+    meters: Table<MeterNumber, BookRow>,
+    /// No row of it is ever changed or removed.
+    issue_log: Table<(MeterNumber, Seq), IssueRow>,
+    nonces: Table<(MeterNumber, Nonce), NonceRow>,
+    nonces_expiry: Table<(UnixMillis, MeterNumber, Nonce), ()>,
+    quotes: Table<VendId, QuoteRow>,
+    reservations: Table<VendId, Reservation>,
+    reservations_open: Table<MeterNumber, VendId>,
+    sales: Table<VendId, SaleRow>,
+    sales_open: Table<(MeterNumber, Seq), VendId>,
+    records: Table<(MeterNumber, u32), Vec<u8>>,
+    alarms: Table<usize, Alarm>,
+    alarms_once: Table<(MeterNumber, &'static str, Vec<u8>), ()>,
+}
+
+#[derive(Clone)]
+struct NonceRow {
+    expires_at: UnixMillis,
+    used_by: Option<Sha256Digest>,
+}
+
+pub(super) fn find_book(tx: &Tx, meter: MeterNumber) -> Result<Option<BookRow>, StoreError> {
+    Ok(tx.meters.get(&meter).cloned())
+}
+
+pub(super) fn insert_book(tx: &mut Tx, book: &MeterBook) -> Result<(), StoreError> {
+    let row = BookRow {
+        book: book.clone(),
+        version: 1,
+    };
+    tx.insert("meters.meter", |t| &mut t.meters, book.meter, row)
+}
+
+pub(super) fn save_book(tx: &mut Tx, book: &MeterBook, version: i64) -> Result<(), StoreError> {
+    let meter = book.meter;
+    if tx.meters.get(&meter).map(|row| row.version) != Some(version) {
+        return Err(super::changed_meanwhile(meter));
+    }
+    let row = BookRow {
+        book: book.clone(),
+        version: version + 1,
+    };
+    tx.put(|t| &mut t.meters, meter, row);
+    Ok(())
+}
+
+/// The book has it already.
+pub(super) const fn save_state(
+    _: &mut Tx,
+    _: MeterNumber,
+    _: &BelievedState,
+    _: &[u8],
+) -> Result<(), StoreError> {
+    Ok(())
+}
+
+pub(super) fn logged_at(
+    tx: &Tx,
+    meter: MeterNumber,
+    seq: Seq,
+) -> Result<Option<LogEntry>, StoreError> {
+    let row = tx.issue_log.get(&(meter, seq));
+    Ok(row.map(|row| LogEntry {
+        tag: row.token.tag.short(),
+        total: row.total,
+    }))
+}
+
+pub(super) fn insert_issue(tx: &mut Tx, row: &IssueRow) -> Result<(), StoreError> {
+    let key = (row.meter, row.seq);
+    let rule = "issue_log.meter, issue_log.seq";
+    tx.insert(rule, |t| &mut t.issue_log, key, row.clone())
+}
+
+pub(super) fn forget_nonces(tx: &mut Tx, now: UnixMillis) -> Result<(), StoreError> {
+    while let Some((&expired, ())) = tx.nonces_expiry.first_key_value() {
+        let (expires_at, meter, nonce) = expired;
+        if expires_at > now {
+            break;
+        }
+        tx.remove(|t| &mut t.nonces_expiry, &expired);
+        tx.remove(|t| &mut t.nonces, &(meter, nonce));
+    }
+    Ok(())
+}
+
+pub(super) fn insert_nonce(
+    tx: &mut Tx,
+    meter: MeterNumber,
+    nonce: Nonce,
+    expires_at: UnixMillis,
+) -> Result<(), StoreError> {
+    let row = NonceRow {
+        expires_at,
+        used_by: None,
+    };
+    let rule = "nonces.meter, nonces.nonce";
+    tx.insert(rule, |t| &mut t.nonces, (meter, nonce), row)?;
+    tx.put(|t| &mut t.nonces_expiry, (expires_at, meter, nonce), ());
+    Ok(())
+}
+
+pub(super) fn use_nonce(
+    tx: &mut Tx,
+    meter: MeterNumber,
+    nonce: Nonce,
+    message: Sha256Digest,
+    now: UnixMillis,
+) -> Result<bool, StoreError> {
+    let Some(row) = tx.nonces.get(&(meter, nonce)).cloned() else {
+        return Ok(false);
+    };
+    if row.expires_at <= now || row.used_by.is_some_and(|used_by| used_by != message) {
+        return Ok(false);
+    }
+    let row = NonceRow {
+        used_by: Some(message),
+        ..row
+    };
+    tx.put(|t| &mut t.nonces, (meter, nonce), row);
+    Ok(true)
+}
+
+pub(super) fn find_quote(tx: &Tx, vend_id: VendId) -> Result<Option<QuoteRow>, StoreError> {
+    Ok(tx.quotes.get(&vend_id).cloned())
+}
+
+pub(super) fn insert_quote(tx: &mut Tx, new: &NewQuote<'_>) -> Result<(), StoreError> {
+    let quote = new.signed.statement();
+    let row = QuoteRow {
+        meter: quote.meter,
+        request: new.request,
+        quote: new.signed.compact().to_owned(),
+    };
+    tx.insert("quotes.vend_id", |t| &mut t.quotes, quote.vend_id, row)
+}
+
+pub(super) fn open_reservation(tx: &Tx, meter: MeterNumber) -> Result<Option<VendId>, StoreError> {
+    Ok(tx.reservations_open.get(&meter).copied())
+}
+
+pub(super) fn find_reservation(
+    tx: &Tx,
+    vend_id: VendId,
+) -> Result<Option<Reservation>, StoreError> {
+    Ok(tx.reservations.get(&vend_id).copied())
+}
+
+pub(super) fn put_reservation(
+    tx: &mut Tx,
+    vend_id: VendId,
+    reservation: &Reservation,
+) -> Result<(), StoreError> {
+    let meter = reservation.meter;
+    let open = tx.reservations_open.get(&meter).copied();
+    match reservation.state {
+        ReservationState::Open => {
+            if open.is_some_and(|open| open != vend_id) {
+                return Err(StoreError::Unique("reservations.meter"));
+            }
+            tx.put(|t| &mut t.reservations_open, meter, vend_id);
+        }
+        ReservationState::Released | ReservationState::Issued => {
+            if open == Some(vend_id) {
+                tx.remove(|t| &mut t.reservations_open, &meter);
+            }
+        }
+    }
+    tx.put(|t| &mut t.reservations, vend_id, *reservation);
+    Ok(())
+}
+
+pub(super) fn find_sale(tx: &Tx, vend_id: VendId) -> Result<Option<SaleRow>, StoreError> {
+    Ok(tx.sales.get(&vend_id).cloned())
+}
+
+pub(super) fn insert_sale(tx: &mut Tx, sale: &SaleRow, _payment: &str) -> Result<(), StoreError> {
+    let vend_id = sale.vend_id;
+    tx.insert("sales.vend_id", |t| &mut t.sales, vend_id, sale.clone())?;
+    let key = (sale.meter, Seq::from_bits(sale.seq));
+    tx.put(|t| &mut t.sales_open, key, vend_id);
+    Ok(())
+}
+
+pub(super) fn unsettled_sales(
+    tx: &Tx,
+    meter: MeterNumber,
+    up_to: Seq,
+) -> Result<Vec<OpenSale>, StoreError> {
+    let sales = tx
+        .sales_open
+        .range((meter, Seq::default())..=(meter, up_to))
+        .map(|(&(meter, seq), &vend_id)| OpenSale {
+            vend_id,
+            meter,
+            seq,
+        });
+    Ok(sales.collect())
+}
+
+pub(super) fn settle_sale(
+    tx: &mut Tx,
+    vend_id: VendId,
+    settlement: &str,
+    _now: UnixMillis,
+) -> Result<(), StoreError> {
+    let sale = tx.sales.get(&vend_id).cloned();
+    let Some(sale) = sale.filter(|sale| sale.settlement.is_none()) else {
+        return Ok(());
+    };
+    let key = (sale.meter, Seq::from_bits(sale.seq));
+    tx.remove(|t| &mut t.sales_open, &key);
+    let sale = SaleRow {
+        settlement: Some(settlement.to_owned()),
+        ..sale
+    };
+    tx.put(|t| &mut t.sales, vend_id, sale);
+    Ok(())
+}
+
+pub(super) fn find_record(
+    tx: &Tx,
+    meter: MeterNumber,
+    number: u32,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(tx.records.get(&(meter, number)).cloned())
+}
+
+pub(super) fn insert_record(
+    tx: &mut Tx,
+    meter: MeterNumber,
+    number: u32,
+    record: &[u8],
+    _now: UnixMillis,
+) -> Result<(), StoreError> {
+    let rule = "records.meter, records.number";
+    tx.insert(rule, |t| &mut t.records, (meter, number), record.to_vec())
+}
+
+pub(super) fn newest_record(tx: &Tx, meter: MeterNumber) -> Result<Option<u32>, StoreError> {
+    let newest = tx.records.range((meter, 0)..=(meter, u32::MAX)).next_back();
+    Ok(newest.map(|(&(_, number), _)| number))
+}
+
+pub(super) fn insert_alarm(tx: &mut Tx, alarm: &NewAlarm<'_>) -> Result<(), StoreError> {
+    let once = (alarm.meter, alarm.kind, alarm.message.to_vec());
+    if tx.alarms_once.contains_key(&once) {
+        return Ok(());
+    }
+    tx.put(|t| &mut t.alarms_once, once, ());
+    let row = Alarm {
+        meter: alarm.meter.to_string(),
+        kind: alarm.kind.to_owned(),
+        detail: alarm.detail.to_owned(),
+        raised_at_ms: alarm.raised_at.millis(),
+    };
+    let id = tx.alarms.len();
+    tx.put(|t| &mut t.alarms, id, row);
+    Ok(())
+}
+
+pub(super) fn alarms(tx: &Tx) -> Result<Vec<Alarm>, StoreError> {
+    Ok(tx.alarms.values().cloned().collect())
+}

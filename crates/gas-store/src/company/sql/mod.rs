@@ -1,0 +1,38 @@
+//! The row operations on SQLite.
+
+mod books;
+mod proofs;
+mod vends;
+
+use gas_statement::Sha256Digest;
+
+use crate::sqlite::StoreError;
+
+pub(super) use books::*;
+pub(super) use proofs::*;
+pub(super) use vends::*;
+
+fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+fn parse<T: std::str::FromStr<Err: std::error::Error>>(
+    column: &str,
+    text: &str,
+) -> Result<T, StoreError> {
+    text.parse().map_err(|error| broken(column, &error))
+}
+
+fn digest(column: &str, bytes: Vec<u8>) -> Result<Sha256Digest, StoreError> {
+    array(column, bytes).map(Sha256Digest)
+}
+
+fn array<const N: usize>(column: &str, bytes: Vec<u8>) -> Result<[u8; N], StoreError> {
+    bytes
+        .try_into()
+        .map_err(|_| StoreError::Corrupt(format!("{column}: not {N} bytes")))
+}
+
+fn broken(column: &str, error: &dyn std::error::Error) -> StoreError {
+    StoreError::Corrupt(format!("{column}: {error}"))
+}

@@ -1,0 +1,292 @@
+//! The same operations, in an order of chance, on both backends: every answer is the same.
+
+use std::fmt::Debug;
+
+use gas_sales::{Inquiry, prove_receipt, prove_record, prove_status};
+use gas_statement::{Quote, Sha256Digest, Signed};
+use gas_tariff::Want;
+use gas_token::{
+    Kind, MeterState, Nonce, Receipt, ReceiptResult, Record, StateFlags, Status, Tag, Tagged, Total,
+};
+use gas_units::{UnixMillis, UnixTime, VendId, Volume};
+use tempfile::TempDir;
+
+use super::{Keys, NOW, a_book, key, meter, open, payment_for};
+use crate::company::CompanyStore;
+use crate::sqlite::StoreError;
+
+const SEEDS: u64 = 6;
+const STEPS: u32 = 250;
+const VENDS: u64 = 12;
+
+/// Splitmix64: enough chance for a test, the same in every run.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+
+    fn byte_below(&mut self, end: u64) -> u8 {
+        u8::try_from(self.below(end)).unwrap()
+    }
+}
+
+/// Both stores, and a meter that they hear of.
+struct Pair {
+    stores: [CompanyStore; 2],
+    chance: Chance,
+    now: UnixMillis,
+    /// Tokens that the meter may be at; the first state is before any.
+    states: Vec<MeterState>,
+    quotes: Vec<Signed<Quote>>,
+    tokens: Vec<(VendId, Tagged<Total>)>,
+    _dir: TempDir,
+}
+
+/// An answer, comparable: what an error says differs between databases.
+fn shown<T: Debug>(answer: &Result<T, StoreError>) -> String {
+    answer
+        .as_ref()
+        .map_or_else(|_| "an error".to_owned(), |answer| format!("{answer:?}"))
+}
+
+macro_rules! on_both {
+    ($pair:expr, $store:ident => $call:expr) => {{
+        let [file, memory] = &$pair.stores;
+        let $store = file;
+        let first = $call.await;
+        let $store = memory;
+        let second = $call.await;
+        assert_eq!(shown(&first), shown(&second));
+        first
+    }};
+}
+
+fn at(volume: u32) -> MeterState {
+    MeterState {
+        last_seq: gas_token::Seq::default(),
+        last_tag: gas_token::ShortTag::default(),
+        total: 0,
+        keypad: 0,
+        balance: 0,
+        volume: Volume::from_centi_m3(volume),
+        time: UnixTime::from_seconds(5),
+        flags: StateFlags(0),
+    }
+}
+
+impl Pair {
+    async fn new(seed: u64) -> Self {
+        let dir = TempDir::new().unwrap();
+        let stores = [open(&dir).await, CompanyStore::in_memory()];
+        for store in &stores {
+            store.add_meter(&a_book()).await.unwrap();
+        }
+        Self {
+            stores,
+            chance: Chance(seed),
+            now: NOW,
+            states: vec![at(1_000)],
+            quotes: Vec::new(),
+            tokens: Vec::new(),
+            _dir: dir,
+        }
+    }
+
+    fn vend_id(&mut self) -> VendId {
+        VendId::from_parts(1, [self.chance.byte_below(VENDS); 10])
+    }
+
+    /// Mostly the meter's newest state, sometimes an older one, rarely one that cannot be.
+    fn state(&mut self) -> MeterState {
+        let states = u64::try_from(self.states.len()).unwrap();
+        let back = self.chance.below(4).saturating_sub(2).min(states - 1);
+        let mut state = self.states[usize::try_from(states - 1 - back).unwrap()];
+        state.volume =
+            Volume::from_centi_m3(state.volume.centi_m3() + u32::from(self.chance.byte_below(2)));
+        if self.chance.below(400) == 0 {
+            state.total += 1;
+        }
+        state
+    }
+
+    fn status(&mut self) -> Vec<u8> {
+        let nonce = self.chance.byte_below(8);
+        let message = Status {
+            generation: 1,
+            meter: meter(),
+            nonce: Nonce([nonce; 8]),
+            state: self.state(),
+            battery_percent: self.chance.byte_below(100),
+            settings: [0; 5],
+        };
+        let tag = Tag([nonce; 16]);
+        Tagged { message, tag }.to_bytes()
+    }
+
+    async fn step(&mut self) {
+        let later = i64::try_from(self.chance.below(400)).unwrap();
+        self.now = self.now.plus_millis(later);
+        match self.chance.below(12) {
+            0 | 1 => self.nonces().await,
+            2 => self.report_status().await,
+            3 | 4 => self.quote().await,
+            5 => self.reserve().await,
+            6 => {
+                let vend_id = self.vend_id();
+                on_both!(self, store => store.release(vend_id)).unwrap();
+            }
+            7 | 8 => self.sell().await,
+            9 => self.receipt().await,
+            10 => self.records().await,
+            _ => self.look().await,
+        }
+    }
+
+    async fn nonces(&mut self) {
+        let (now, expires) = (self.now, self.now.plus_millis(3_000));
+        let nonces = [Nonce([self.chance.byte_below(8); 8])];
+        let put = on_both!(self, store => store.put_nonces(meter(), &nonces, expires, now));
+        if put.is_err() {
+            // Known already: the same chance twice.
+            self.look().await;
+        }
+    }
+
+    async fn report_status(&mut self) {
+        let proven = prove_status(&Keys(meter()), &self.status()).unwrap();
+        let now = self.now;
+        on_both!(self, store => store.report_status(&proven, &key(), now)).unwrap();
+    }
+
+    async fn quote(&mut self) {
+        let proven = prove_status(&Keys(meter()), &self.status()).unwrap();
+        let inquiry = Inquiry {
+            vend_id: self.vend_id(),
+            want: Want::Volume(Volume::from_centi_m3(500)),
+            valid_for_ms: 5_000,
+        };
+        let request = Sha256Digest::of(&[self.chance.byte_below(2)]);
+        let now = self.now;
+        on_both!(self, store => store.make_quote(&proven, inquiry, request, &key(), now)).unwrap();
+        let vend_id = inquiry.vend_id;
+        if let Some(row) = on_both!(self, store => store.quote(vend_id)).unwrap() {
+            let quote = Signed::verify(&row.quote, &key().verifying_key()).unwrap();
+            if !self.quotes.contains(&quote) {
+                self.quotes.push(quote);
+            }
+        }
+    }
+
+    fn some_quote(&mut self) -> Option<Signed<Quote>> {
+        let quotes = u64::try_from(self.quotes.len()).unwrap();
+        let index = self.chance.below(quotes.max(1));
+        self.quotes.get(usize::try_from(index).unwrap()).cloned()
+    }
+
+    async fn reserve(&mut self) {
+        if let Some(quote) = self.some_quote() {
+            let now = self.now;
+            on_both!(self, store => store.reserve(&quote, now)).unwrap();
+        }
+    }
+
+    async fn sell(&mut self) {
+        let Some(quote) = self.some_quote() else {
+            return;
+        };
+        let order_no = if self.chance.below(9) == 0 { "b" } else { "a" };
+        let paid = payment_for(&quote, order_no);
+        let now = self.now;
+        on_both!(self, store => store.sell(&paid, &Keys(meter()), &key(), now)).unwrap();
+        let vend_id = paid.vend_id();
+        let sale = on_both!(self, store => store.sale(vend_id)).unwrap();
+        let Some(sale) = sale.filter(|sale| !self.tokens.contains(&(vend_id, sale.token))) else {
+            return;
+        };
+        self.tokens.push((vend_id, sale.token));
+    }
+
+    /// The meter takes a token, if it is the next one, and answers.
+    async fn receipt(&mut self) {
+        let tokens = u64::try_from(self.tokens.len()).unwrap();
+        let index = usize::try_from(self.chance.below(tokens.max(1))).unwrap();
+        let Some((vend_id, token)) = self.tokens.get(index).copied() else {
+            return;
+        };
+        let mut state = *self.states.last().unwrap();
+        if token.message.seq > state.last_seq {
+            state.last_seq = token.message.seq;
+            state.last_tag = token.tag.short();
+            state.total = token.message.total;
+            self.states.push(state);
+        }
+        let result = match self.chance.below(6) {
+            0 => ReceiptResult::Insufficient,
+            1 => ReceiptResult::OutOfRange,
+            2 => ReceiptResult::Duplicate,
+            _ => ReceiptResult::Applied,
+        };
+        let message = Receipt {
+            generation: 1,
+            meter: meter(),
+            result,
+            answered: Kind::Total,
+            state,
+        };
+        let tag = Tag([7; 16]);
+        let bytes = Tagged { message, tag }.to_bytes();
+        let proven = prove_receipt(&Keys(meter()), &bytes, token.tag).unwrap();
+        let now = self.now;
+        on_both!(self, store => store.report_receipt(vend_id, &proven, &key(), now)).unwrap();
+    }
+
+    async fn records(&mut self) {
+        let first = u32::from(self.chance.byte_below(30));
+        let balance = i32::from(self.chance.below(9) == 0);
+        let records: Vec<_> = (first..first + 3)
+            .map(|number| {
+                let message = Record {
+                    generation: 1,
+                    meter: meter(),
+                    number,
+                    time: UnixTime::from_seconds(number),
+                    volume: Volume::from_centi_m3(number),
+                    balance,
+                    flags: StateFlags(0),
+                };
+                let tag = Tag([0; 16]);
+                let bytes = Tagged { message, tag }.to_bytes();
+                prove_record(&Keys(meter()), &bytes).unwrap()
+            })
+            .collect();
+        let now = self.now;
+        on_both!(self, store => store.keep_records(meter(), &records, now)).unwrap();
+    }
+
+    async fn look(&self) {
+        on_both!(self, store => store.meter(meter())).unwrap();
+        on_both!(self, store => store.alarms()).unwrap();
+        on_both!(self, store => store.add_meter(&a_book())).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn both_backends_give_the_same_answers() {
+    let mut issued = 0;
+    for seed in 0..SEEDS {
+        let mut pair = Pair::new(seed).await;
+        for _ in 0..STEPS {
+            pair.step().await;
+        }
+        pair.look().await;
+        issued += pair.tokens.len();
+    }
+    // The walk went somewhere.
+    assert!(issued > 20, "{issued} tokens were issued");
+}

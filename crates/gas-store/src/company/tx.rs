@@ -1,0 +1,215 @@
+//! One transaction on either backend: rows are read and written here, the rules stand above.
+
+use gas_sales::{BelievedState, LogEntry, MeterBook, OpenSale};
+use gas_statement::{Quote, Sha256Digest, Signed};
+use gas_token::{Nonce, Seq, Tagged, Total};
+use gas_units::{MeterNumber, UnixMillis, VendId};
+use sqlx::pool::PoolConnection;
+use sqlx::{Sqlite as Engine, SqliteConnection, Transaction};
+
+use super::{Alarm, QuoteRow, SaleRow, memory, sql};
+use crate::memory::{Memory, MemoryTx};
+use crate::sqlite::{Sqlite, StoreError};
+
+/// Where the rows are.
+#[derive(Clone, Debug)]
+pub(super) enum Backend {
+    Sqlite(Sqlite),
+    Memory(Memory<memory::Tables>),
+}
+
+/// A transaction. Dropped without [`Tx::commit`], it has changed nothing.
+pub(super) enum Tx {
+    Sqlite(SqliteTx),
+    Memory(MemoryTx<memory::Tables>),
+}
+
+pub(super) enum SqliteTx {
+    Reading(PoolConnection<Engine>),
+    Writing(Transaction<'static, Engine>),
+}
+
+/// A book, and the version to be given back with its next change.
+#[derive(Clone)]
+pub(super) struct BookRow {
+    pub(super) book: MeterBook,
+    pub(super) version: i64,
+}
+
+/// One token in the issue log.
+#[derive(Clone)]
+pub(super) struct IssueRow {
+    pub(super) meter: MeterNumber,
+    pub(super) seq: Seq,
+    pub(super) total: u32,
+    pub(super) tid: u32,
+    pub(super) vend_id: VendId,
+    pub(super) token: Tagged<Total>,
+    pub(super) issued_at: UnixMillis,
+}
+
+/// A quote to be kept, and what was asked.
+pub(super) struct NewQuote<'a> {
+    pub(super) signed: &'a Signed<Quote>,
+    pub(super) request: Sha256Digest,
+}
+
+/// The meter's limit and its one payment under way, held for a vend.
+#[derive(Clone, Copy)]
+pub(super) struct Reservation {
+    pub(super) meter: MeterNumber,
+    pub(super) state: ReservationState,
+    pub(super) reserved_at: UnixMillis,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum ReservationState {
+    Open,
+    Released,
+    Issued,
+}
+
+impl ReservationState {
+    const ALL: [Self; 3] = [Self::Open, Self::Released, Self::Issued];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Released => "released",
+            Self::Issued => "issued",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// Something for people, with the message that showed it.
+pub(super) struct NewAlarm<'a> {
+    pub(super) meter: MeterNumber,
+    pub(super) kind: &'static str,
+    pub(super) detail: &'a str,
+    pub(super) message: &'a [u8],
+    pub(super) raised_at: UnixMillis,
+}
+
+impl Backend {
+    /// Begins a write.
+    pub(super) async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Sqlite(db) => Tx::Sqlite(SqliteTx::Writing(db.begin().await?)),
+            Self::Memory(store) => Tx::Memory(store.begin()),
+        })
+    }
+
+    /// For reading only: sees the last commit, and keeps no writer waiting.
+    pub(super) async fn read(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Sqlite(db) => Tx::Sqlite(SqliteTx::Reading(db.readers().acquire().await?)),
+            Self::Memory(store) => Tx::Memory(store.begin()),
+        })
+    }
+}
+
+impl SqliteTx {
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        match self {
+            Self::Reading(connection) => connection,
+            Self::Writing(tx) => tx,
+        }
+    }
+}
+
+impl Tx {
+    /// Keeps what was written.
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(SqliteTx::Writing(tx)) => Ok(tx.commit().await?),
+            Self::Sqlite(SqliteTx::Reading(_)) => Ok(()),
+            Self::Memory(tx) => tx.commit(),
+        }
+    }
+
+    /// The book of a meter that other rows name: it must be there.
+    pub(super) async fn load_book(&mut self, meter: MeterNumber) -> Result<BookRow, StoreError> {
+        self.find_book(meter)
+            .await?
+            .ok_or_else(|| StoreError::Corrupt(format!("meter {meter} is missing")))
+    }
+}
+
+/// The row operations: each is a function of that name in [`sql`] and one in [`memory`].
+macro_rules! row_operations {
+    ($($(#[doc = $doc:literal])* $name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        impl Tx {
+            $($(#[doc = $doc])*
+            pub(super) async fn $name(
+                &mut self,
+                $($argument: $type,)*
+            ) -> Result<$answer, StoreError> {
+                match self {
+                    Self::Sqlite(tx) => sql::$name(tx.connection(), $($argument),*).await,
+                    Self::Memory(tx) => memory::$name(tx, $($argument),*),
+                }
+            })*
+        }
+    };
+}
+
+row_operations! {
+    /// The book of a meter, and its version.
+    find_book(meter: MeterNumber) -> Option<BookRow>;
+    /// Begins a meter's book.
+    insert_book(book: &MeterBook) -> ();
+    /// Saves what a rule may change of a book, if it still has this version; the believed state is
+    /// saved by [`Tx::save_state`].
+    save_book(book: &MeterBook, version: i64) -> ();
+    /// Saves the newest believed state, told by `message`.
+    save_state(meter: MeterNumber, believed: &BelievedState, message: &[u8]) -> ();
+
+    /// What the issue log holds of a meter at a sequence above 0.
+    logged_at(meter: MeterNumber, seq: Seq) -> Option<LogEntry>;
+    /// Logs a token.
+    insert_issue(row: &IssueRow) -> ();
+
+    /// Forgets challenges that have expired.
+    forget_nonces(now: UnixMillis) -> ();
+    /// Keeps a challenge.
+    insert_nonce(meter: MeterNumber, nonce: Nonce, expires_at: UnixMillis) -> ();
+    /// Uses a challenge up for one message. False where it is unknown, expired, or used by another.
+    use_nonce(meter: MeterNumber, nonce: Nonce, message: Sha256Digest, now: UnixMillis) -> bool;
+
+    /// The quote of a vend.
+    find_quote(vend_id: VendId) -> Option<QuoteRow>;
+    /// Keeps a quote.
+    insert_quote(new: &NewQuote<'_>) -> ();
+
+    /// The vend that holds a meter's open reservation.
+    open_reservation(meter: MeterNumber) -> Option<VendId>;
+    /// The reservation of a vend.
+    find_reservation(vend_id: VendId) -> Option<Reservation>;
+    /// Saves the reservation of a vend.
+    put_reservation(vend_id: VendId, reservation: &Reservation) -> ();
+
+    /// The sale of a vend.
+    find_sale(vend_id: VendId) -> Option<SaleRow>;
+    /// Keeps a sale, whose token is logged, and its payment (compact JWS).
+    insert_sale(sale: &SaleRow, payment: &str) -> ();
+    /// The sales of a meter up to a sequence that are not settled, by sequence.
+    unsettled_sales(meter: MeterNumber, up_to: Seq) -> Vec<OpenSale>;
+    /// Keeps the settlement (compact JWS) of a sale that has none.
+    settle_sale(vend_id: VendId, settlement: &str, now: UnixMillis) -> ();
+
+    /// A record of a meter.
+    find_record(meter: MeterNumber, number: u32) -> Option<Vec<u8>>;
+    /// Keeps a record.
+    insert_record(meter: MeterNumber, number: u32, record: &[u8], now: UnixMillis) -> ();
+    /// Highest number of a record kept.
+    newest_record(meter: MeterNumber) -> Option<u32>;
+
+    /// Keeps an alarm; the same message again is no news.
+    insert_alarm(alarm: &NewAlarm<'_>) -> ();
+    /// All alarms, oldest first.
+    alarms() -> Vec<Alarm>;
+}
