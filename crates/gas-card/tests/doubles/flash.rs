@@ -55,6 +55,8 @@ pub(crate) struct Flash {
     dead: Rc<Cell<bool>>,
     /// Steps done in all.
     pub(crate) steps: u64,
+    /// Erases begun, by page.
+    pub(crate) erases: Vec<u32>,
 }
 
 impl Flash {
@@ -67,6 +69,7 @@ impl Flash {
             left: None,
             dead: Rc::new(Cell::new(false)),
             steps: 0,
+            erases: vec![0; size / PAGE],
         }
     }
 
@@ -112,6 +115,7 @@ impl Flash {
     }
 
     fn erase_page(&mut self, page: usize) -> Result<(), Cut> {
+        self.erases[page] += 1;
         let from = page * PAGE;
         let steps = size(ERASE_STEPS);
         let piece = PAGE / steps;
