@@ -117,6 +117,12 @@ pub(crate) fn not_reserved(refusal: ReserveRefusal) -> Problem {
             "The quote is no longer valid; nothing was reserved.",
         )
         .hint(again),
+        ReserveRefusal::Released => Problem::gone(
+            codes::QUOTE_EXPIRED,
+            "This vend's reservation has ended; nothing was reserved. Money that was paid all the same \
+             is issued for.",
+        )
+        .hint(again),
         ReserveRefusal::Stale => Problem::conflict(
             codes::QUOTE_STALE,
             "A newer reading or sale has made the quote out of date; nothing was reserved.",

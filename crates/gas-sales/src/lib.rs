@@ -35,7 +35,7 @@ pub use debit::{Conclusion, DebitRefusal, OpenDebit};
 pub use halt::Halt;
 pub use issue::{Issuance, IssueRefusal, PaidQuote};
 pub use prove::{MeterKeyring, NotProven, Proven, Told, prove_receipt, prove_record, prove_status};
-pub use quote::{Inquiry, OverLimit, QuoteRefusal, ReserveRefusal};
+pub use quote::{Inquiry, OverLimit, QuoteRefusal, ReserveRefusal, reservation_ends};
 pub use restore::{PaymentFact, RestoreRefusal};
 pub use settle::{OpenSale, settlement};
 pub use token::{Correction, Exhausted};

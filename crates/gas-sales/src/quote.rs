@@ -5,6 +5,9 @@ use gas_units::{UnixMillis, VendId};
 use crate::book::MeterBook;
 use crate::halt::Halt;
 
+/// How long a payment that was begun in time may take to be heard of, ms.
+const RESERVATION_MARGIN_MS: i64 = 86_400_000;
+
 /// What is asked of the company.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Inquiry {
@@ -58,12 +61,22 @@ pub enum ReserveRefusal {
     /// Above the meter's limit.
     #[error(transparent)]
     OverLimit(#[from] OverLimit),
+    /// The vend's reservation was given up, or has ended: it was not paid in time.
+    #[error("this vend's reservation has ended; begin a new one")]
+    Released,
     /// A newer reading, sale, year or tariff: the quote would come out differently now.
     #[error("a newer reading or sale has made the quote out of date; ask for a new one")]
     Stale,
     /// Another vend of this meter is being paid.
     #[error("another payment for this meter is under way")]
     TenderOpen(VendId),
+}
+
+/// From when on the reservation made for this quote holds nothing: a day after the last moment at which a
+/// payment could begin. Money that comes later still is issued for without it.
+#[must_use]
+pub fn reservation_ends(quote: &Quote) -> UnixMillis {
+    quote.valid_until_ms.plus_millis(RESERVATION_MARGIN_MS)
 }
 
 impl MeterBook {

@@ -48,7 +48,8 @@ impl Company {
         if store.quote(vend_id).await.map_err(Problem::ours)?.is_none() {
             return Err(problems::vend_unknown(vend_id));
         }
-        store.release(vend_id).await.map_err(Problem::ours)
+        let released = store.release(vend_id, self.now()).await;
+        released.map_err(Problem::ours)
     }
 
     /// The quote that this server made for a vend, its signature verified again: the books could have

@@ -159,8 +159,12 @@ pub(super) fn insert_quote(tx: &mut Tx, new: &NewQuote<'_>) -> Result<(), StoreE
     tx.insert("quotes.vend_id", |t| &mut t.quotes, quote.vend_id, row)
 }
 
-pub(super) fn open_reservation(tx: &Tx, meter: MeterNumber) -> Result<Option<VendId>, StoreError> {
-    Ok(tx.reservations_open.get(&meter).copied())
+pub(super) fn open_reservation(
+    tx: &Tx,
+    meter: MeterNumber,
+) -> Result<Option<(VendId, Reservation)>, StoreError> {
+    let open = tx.reservations_open.get(&meter);
+    Ok(open.and_then(|vend_id| Some((*vend_id, *tx.reservations.get(vend_id)?))))
 }
 
 pub(super) fn find_reservation(

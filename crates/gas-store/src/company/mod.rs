@@ -9,6 +9,7 @@ mod learn;
 mod memory;
 mod quotes;
 mod records;
+mod reservations;
 mod sales;
 mod sql;
 #[cfg(test)]
@@ -27,8 +28,9 @@ use crate::sqlite::{Sqlite, StoreError};
 use tx::{Backend, NewAlarm, Tx};
 
 pub use learn::{Learned, StateOutcome};
-pub use quotes::{QuoteOutcome, QuoteRow, ReserveOutcome};
+pub use quotes::{QuoteOutcome, QuoteRow};
 pub use records::RecordsOutcome;
+pub use reservations::ReserveOutcome;
 pub use sales::{ReceiptOutcome, SaleRow, SellOutcome};
 
 /// The gas company's store.

@@ -1,12 +1,12 @@
-//! Quotes, and the reservations made for them.
+//! Quotes.
 
-use gas_sales::{Contradiction, Inquiry, Proven, QuoteRefusal, ReserveRefusal, Told};
-use gas_statement::{Quote, Sha256Digest, Signed, SigningKey};
+use gas_sales::{Contradiction, Inquiry, Proven, QuoteRefusal, Told};
+use gas_statement::{Sha256Digest, SigningKey};
 use gas_token::Status;
 use gas_units::{MeterNumber, UnixMillis, VendId};
 
 use super::learn::{Learned, Message, learn};
-use super::tx::{NewQuote, Reservation, ReservationState};
+use super::tx::NewQuote;
 use super::{CompanyStore, sign};
 use crate::sqlite::StoreError;
 
@@ -36,17 +36,6 @@ pub enum QuoteOutcome {
     Contradicts(Contradiction),
     /// There is no quote for this.
     Refused(QuoteRefusal),
-}
-
-/// What came of asking for a reservation.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ReserveOutcome {
-    /// It stands.
-    Reserved,
-    /// The vend was paid and issued already.
-    AlreadyIssued,
-    /// It may not be paid.
-    Refused(ReserveRefusal),
 }
 
 impl CompanyStore {
@@ -110,56 +99,5 @@ impl CompanyStore {
         };
         tx.commit().await?;
         Ok(outcome)
-    }
-
-    /// Company rule 7: holds the meter's limit and its one payment under way for this vend. Again by the
-    /// same vend, it stands.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn reserve(
-        &self,
-        quote: &Signed<Quote>,
-        now: UnixMillis,
-    ) -> Result<ReserveOutcome, StoreError> {
-        let quote = quote.statement();
-        let mut tx = self.db.begin().await?;
-        if tx.find_sale(quote.vend_id).await?.is_some() {
-            return Ok(ReserveOutcome::AlreadyIssued);
-        }
-        let open = tx.open_reservation(quote.meter).await?;
-        if open == Some(quote.vend_id) {
-            return Ok(ReserveOutcome::Reserved);
-        }
-        let row = tx.load_book(quote.meter).await?;
-        if let Err(refusal) = row.book.may_reserve(quote, open, now) {
-            return Ok(ReserveOutcome::Refused(refusal));
-        }
-        let reservation = Reservation {
-            meter: quote.meter,
-            state: ReservationState::Open,
-            reserved_at: now,
-        };
-        tx.put_reservation(quote.vend_id, &reservation).await?;
-        tx.commit().await?;
-        Ok(ReserveOutcome::Reserved)
-    }
-
-    /// Gives a reservation up, if this vend holds one. Money that comes after that is still issued for.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn release(&self, vend_id: VendId) -> Result<(), StoreError> {
-        let mut tx = self.db.begin().await?;
-        if let Some(reservation) = tx.find_reservation(vend_id).await?
-            && reservation.state == ReservationState::Open
-        {
-            let released = Reservation {
-                state: ReservationState::Released,
-                ..reservation
-            };
-            tx.put_reservation(vend_id, &released).await?;
-        }
-        tx.commit().await
     }
 }

@@ -60,6 +60,8 @@ pub(super) struct Reservation {
     pub(super) meter: MeterNumber,
     pub(super) state: ReservationState,
     pub(super) reserved_at: UnixMillis,
+    /// From when on it holds nothing, though nobody gave it up.
+    pub(super) ends_at: UnixMillis,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -185,8 +187,8 @@ row_operations! {
     /// Keeps a quote.
     insert_quote(new: &NewQuote<'_>) -> ();
 
-    /// The vend that holds a meter's open reservation.
-    open_reservation(meter: MeterNumber) -> Option<VendId>;
+    /// A meter's open reservation, and the vend that holds it.
+    open_reservation(meter: MeterNumber) -> Option<(VendId, Reservation)>;
     /// The reservation of a vend.
     find_reservation(vend_id: VendId) -> Option<Reservation>;
     /// Saves the reservation of a vend.

@@ -22,6 +22,15 @@ struct SaleColumns {
     settlement: Option<String>,
 }
 
+#[derive(sqlx::FromRow)]
+struct ReservationColumns {
+    vend_id: String,
+    meter: String,
+    state: String,
+    reserved_at_ms: i64,
+    ends_at_ms: i64,
+}
+
 pub(in crate::company) async fn find_quote(
     connection: &mut SqliteConnection,
     vend_id: VendId,
@@ -62,34 +71,26 @@ pub(in crate::company) async fn insert_quote(
 pub(in crate::company) async fn open_reservation(
     connection: &mut SqliteConnection,
     meter: MeterNumber,
-) -> Result<Option<VendId>, StoreError> {
-    let row: Option<(String,)> =
-        sqlx::query_as("SELECT vend_id FROM reservations WHERE meter = ? AND state = 'open'")
+) -> Result<Option<(VendId, Reservation)>, StoreError> {
+    let columns: Option<ReservationColumns> =
+        sqlx::query_as("SELECT * FROM reservations WHERE meter = ? AND state = 'open'")
             .bind(meter.to_string())
             .fetch_optional(connection)
             .await?;
-    row.map(|(vend_id,)| parse("reservations.vend_id", &vend_id))
-        .transpose()
+    columns.map(ReservationColumns::parse).transpose()
 }
 
 pub(in crate::company) async fn find_reservation(
     connection: &mut SqliteConnection,
     vend_id: VendId,
 ) -> Result<Option<Reservation>, StoreError> {
-    let row: Option<(String, String, i64)> =
-        sqlx::query_as("SELECT meter, state, reserved_at_ms FROM reservations WHERE vend_id = ?")
+    let columns: Option<ReservationColumns> =
+        sqlx::query_as("SELECT * FROM reservations WHERE vend_id = ?")
             .bind(vend_id.to_string())
             .fetch_optional(connection)
             .await?;
-    row.map(|(meter, state, reserved_at)| {
-        Ok(Reservation {
-            meter: parse("reservations.meter", &meter)?,
-            state: ReservationState::from_name(&state)
-                .ok_or_else(|| StoreError::Corrupt(format!("reservations.state: {state}")))?,
-            reserved_at: UnixMillis::from_millis(reserved_at),
-        })
-    })
-    .transpose()
+    let row = columns.map(ReservationColumns::parse).transpose()?;
+    Ok(row.map(|(_, reservation)| reservation))
 }
 
 pub(in crate::company) async fn put_reservation(
@@ -98,14 +99,15 @@ pub(in crate::company) async fn put_reservation(
     reservation: &Reservation,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO reservations (vend_id, meter, state, reserved_at_ms) VALUES (?, ?, ?, ?)
-         ON CONFLICT (vend_id) DO UPDATE
-         SET state = excluded.state, reserved_at_ms = excluded.reserved_at_ms",
+        "INSERT INTO reservations (vend_id, meter, state, reserved_at_ms, ends_at_ms)
+         VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (vend_id) DO UPDATE SET state = excluded.state",
     )
     .bind(vend_id.to_string())
     .bind(reservation.meter.to_string())
     .bind(reservation.state.name())
     .bind(reservation.reserved_at.millis())
+    .bind(reservation.ends_at.millis())
     .execute(connection)
     .await?;
     Ok(())
@@ -186,6 +188,20 @@ pub(in crate::company) async fn settle_sale(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+impl ReservationColumns {
+    fn parse(self) -> Result<(VendId, Reservation), StoreError> {
+        let state = ReservationState::from_name(&self.state)
+            .ok_or_else(|| StoreError::Corrupt(format!("reservations.state: {}", self.state)))?;
+        let reservation = Reservation {
+            meter: parse("reservations.meter", &self.meter)?,
+            state,
+            reserved_at: UnixMillis::from_millis(self.reserved_at_ms),
+            ends_at: UnixMillis::from_millis(self.ends_at_ms),
+        };
+        Ok((parse("reservations.vend_id", &self.vend_id)?, reservation))
+    }
 }
 
 impl SaleColumns {

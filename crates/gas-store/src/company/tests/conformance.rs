@@ -138,8 +138,8 @@ impl Pair {
             3 | 4 => self.quote().await,
             5 => self.reserve().await,
             6 => {
-                let vend_id = self.vend_id();
-                on_both!(self, store => store.release(vend_id)).unwrap();
+                let (vend_id, now) = (self.vend_id(), self.now);
+                on_both!(self, store => store.release(vend_id, now)).unwrap();
             }
             7 | 8 => self.sell().await,
             9 => self.receipt().await,

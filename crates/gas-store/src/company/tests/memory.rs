@@ -93,6 +93,7 @@ fn the_rules_of_the_tables_hold_in_memory() {
         meter: meter(),
         state: ReservationState::Open,
         reserved_at: NOW,
+        ends_at: NOW,
     };
     at_once(tx.put_reservation(VendId::from_parts(1, [2; 10]), &open)).unwrap();
     let second = at_once(tx.put_reservation(VendId::from_parts(1, [3; 10]), &open));

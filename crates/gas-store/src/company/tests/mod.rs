@@ -2,6 +2,7 @@
 
 mod conformance;
 mod memory;
+mod reservations;
 mod tables;
 
 use gas_sales::{Inquiry, MeterBook, MeterKeyring, PaidQuote, TariffYear, prove_status};
@@ -104,14 +105,28 @@ async fn open(dir: &TempDir) -> CompanyStore {
         .unwrap()
 }
 
+/// A store in a file and one in memory, each with the meter.
+async fn both() -> (TempDir, [CompanyStore; 2]) {
+    let dir = TempDir::new().unwrap();
+    let stores = [open(&dir).await, CompanyStore::in_memory()];
+    for store in &stores {
+        store.add_meter(&a_book()).await.unwrap();
+    }
+    (dir, stores)
+}
+
 fn key() -> SigningKey {
     SigningKey::from_bytes(&[1; 32])
 }
 
 async fn quote(store: &CompanyStore, number: u8) -> Signed<Quote> {
-    let expires = NOW.plus_millis(1_000);
+    quote_at(store, number, NOW).await
+}
+
+async fn quote_at(store: &CompanyStore, number: u8, now: UnixMillis) -> Signed<Quote> {
+    let expires = now.plus_millis(1_000);
     store
-        .put_nonces(meter(), &[Nonce([number; 8])], expires, NOW)
+        .put_nonces(meter(), &[Nonce([number; 8])], expires, now)
         .await
         .unwrap();
     let proven = prove_status(&Keys(meter()), &status(number)).unwrap();
@@ -122,7 +137,7 @@ async fn quote(store: &CompanyStore, number: u8) -> Signed<Quote> {
     };
     let request = Sha256Digest::of(&[number]);
     let made = store
-        .make_quote(&proven, inquiry, request, &key(), NOW)
+        .make_quote(&proven, inquiry, request, &key(), now)
         .await
         .unwrap();
     let QuoteOutcome::Quoted(compact) = made else {

@@ -90,7 +90,7 @@ async fn one_reservation_is_open_per_meter() {
         vends.push(quote(&store, number).await.statement().vend_id.to_string());
     }
     let mut tx = sqlite(&store).begin().await.unwrap();
-    let insert = "INSERT INTO reservations VALUES (?, ?, 'open', 0)";
+    let insert = "INSERT INTO reservations VALUES (?, ?, 'open', 0, 0)";
     let mut reserve = async |vend_id: &str| {
         sqlx::query(insert)
             .bind(vend_id)
