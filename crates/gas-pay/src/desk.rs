@@ -14,6 +14,7 @@ use gas_tender::{Applied, Event, NewTender, PaidFact, State, Tender};
 use gas_units::VendId;
 use tokio::sync::watch;
 
+use crate::asked::Asked;
 use crate::peers::{CloudPeer, Provider};
 use crate::wechat::NAME;
 
@@ -50,6 +51,7 @@ pub struct Desk {
     pub(crate) cloud: Arc<dyn CloudPeer>,
     pub(crate) company_key: VerifyingKey,
     pub(crate) clock: Clock,
+    pub(crate) asked: Arc<Asked>,
     key: Arc<SigningKey>,
     waker: Waker,
     changes: Arc<watch::Sender<u64>>,
@@ -99,6 +101,7 @@ impl Desk {
             cloud,
             company_key: company_key.remembering(STATEMENTS_REMEMBERED),
             clock,
+            asked: Arc::default(),
             key: Arc::new(key),
             waker,
             changes: Arc::new(watch::Sender::new(0)),
@@ -110,7 +113,8 @@ impl Desk {
         &self.key
     }
 
-    /// Opens a tender for a verified quote; an existing one is left as it is.
+    /// Opens a tender for a verified quote; an existing one is left as it is. A quote that is no longer
+    /// valid gives a tender that is only asked about.
     pub(crate) async fn open_tender(&self, quote: &Signed<Quote>) -> Result<TenderRow, DeskError> {
         let now = self.clock.now();
         let statement = quote.statement();
@@ -160,7 +164,7 @@ impl Desk {
                 if applied.tender.contradiction().is_some() && row.tender.contradiction().is_none()
                 {
                     tracing::error!(%vend_id, order_no = applied.tender.order_no(),
-                        "ALARM: the provider tells another amount than was asked for; kept aside, nothing issued");
+                        "ALARM: the provider tells of another amount, or of a refund before a payment; kept aside, nothing issued");
                 }
                 self.tell();
                 return self.row(vend_id).await;

@@ -22,8 +22,11 @@ impl Dispatch {
     async fn prepay(&self, id: &str, order_no: &str) -> Result<(), BoxError> {
         let row = self.row(order_no).await?;
         match row.tender.state() {
-            State::Requested => {}
-            State::Open { .. } | State::Closed | State::Paid(_) => return self.done(id).await,
+            // Too late to be shown to anybody; the questions go on.
+            State::Requested if row.tender.is_payable_at(self.desk.clock.now()) => {}
+            State::Requested | State::Open { .. } | State::Closed | State::Paid(_) => {
+                return self.done(id).await;
+            }
         }
         let event = self.desk.provider.prepay(&row.tender).await?;
         self.happen(row.tender.vend_id(), event, id).await

@@ -6,6 +6,7 @@
 //! could make gas.
 #![forbid(unsafe_code)]
 
+mod asked;
 mod config;
 mod desk;
 mod dispatch;

@@ -13,7 +13,9 @@ use crate::wechat::NAME;
 
 impl Desk {
     /// Asks for payment of a quote. Idempotent: the same quote again gives the same tender. The amount
-    /// comes from the quote, whose signature is verified here.
+    /// comes from the quote, whose signature is verified here. A quote that is no longer valid cannot be
+    /// paid, but may have been, in a life of this server that a restored backup has forgotten: its tender
+    /// is never opened for payment, the provider is only asked.
     ///
     /// # Errors
     /// [`Problem`], as `PUT /v1/tenders/{vend_id}` answers it.
@@ -48,13 +50,6 @@ impl Desk {
                 "The quote belongs to another vend. Nothing was asked for.",
             ));
         }
-        if !quote.statement().is_valid_at(self.clock.now()) {
-            return Err(Problem::gone(
-                codes::QUOTE_EXPIRED,
-                "The quote is no longer valid. Nothing was asked for.",
-            )
-            .hint("Read the meter and begin a new vend."));
-        }
         Ok(self.open_tender(quote).await?)
     }
 
@@ -67,13 +62,15 @@ impl Desk {
     }
 
     /// How a tender stands after the provider was asked; as it was known before where the provider gives
-    /// no answer: unknown is none, and the outbox keeps asking.
+    /// no answer: unknown is none, and the outbox keeps asking. The provider is asked at most once in 2 s
+    /// for each tender, however many wait.
     ///
     /// # Errors
     /// [`Problem`], as `GET /v1/tenders/{vend_id}?ask=true` answers it.
     pub async fn ask_provider(&self, vend_id: VendId) -> Result<Tender, Problem> {
         let mut row = self.row(vend_id).await?;
-        if !matches!(row.tender.state(), State::Paid(_)) {
+        let open = !matches!(row.tender.state(), State::Paid(_));
+        if open && self.asked.begin(vend_id, self.clock.now()) {
             match self.provider.query(&row.tender).await {
                 Ok(answer) => {
                     let event = Event::QueryAnswered {

@@ -107,10 +107,8 @@ impl WeChat {
         Ok(match found.map(|transaction| transaction.state) {
             None => QueryAnswer::Unknown,
             Some(TradeState::NotPaid) => QueryAnswer::Unpaid,
-            // A refund asked for at the provider's console does not unmake the payment.
-            Some(TradeState::Paid(payment) | TradeState::Refunding(payment)) => {
-                QueryAnswer::Paid(fact(payment))
-            }
+            Some(TradeState::Paid(payment)) => QueryAnswer::Paid(fact(payment)),
+            Some(TradeState::Refunding(payment)) => QueryAnswer::Refunding(fact(payment)),
             Some(TradeState::Closed) => QueryAnswer::Closed,
         })
     }
