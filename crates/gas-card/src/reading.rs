@@ -10,6 +10,9 @@ use crate::journal::{StoredRecord, StoredResult};
 use crate::link::Wanted;
 use crate::meter::{Answer, Ask, Outcome};
 
+/// Until a reading that the meter did not answer is tried again, ms; doubles up to the poll interval. A new
+/// card that met a silent meter must not be without its number for hours.
+const POLL_AGAIN_MS: u64 = 5_000;
 /// Shortest time between two readings, ms.
 const POLL_INTERVAL_MIN_MS: u64 = 1_000;
 
@@ -36,6 +39,8 @@ pub(crate) struct Reading {
     answered_ms: Option<u64>,
     last_answered: bool,
     next_poll_ms: u64,
+    /// Questions without an answer, one after the other.
+    misses: u8,
     step: Option<Step>,
     register: Option<gas_cjt188::Reading>,
 }
@@ -49,6 +54,7 @@ impl Reading {
             answered_ms: None,
             last_answered: false,
             next_poll_ms: now_ms,
+            misses: 0,
             step: None,
             register: None,
         }
@@ -86,9 +92,13 @@ impl Reading {
         self.last_answered = matches!(outcome, Outcome::Answer(_) | Outcome::Refused(_));
         if self.last_answered {
             self.answered_ms = Some(now_ms);
+            self.misses = 0;
         } else {
             self.confirm = true;
             self.step = None;
+            let wait = POLL_AGAIN_MS << self.misses.min(16);
+            self.next_poll_ms = self.next_poll_ms.min(now_ms.saturating_add(wait));
+            self.misses = self.misses.saturating_add(1);
         }
     }
 

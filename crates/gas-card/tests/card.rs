@@ -240,6 +240,18 @@ fn a_token_for_another_meter_that_came_before_the_meter_was_known_ends_as_wrong_
 }
 
 #[test]
+fn a_card_that_meets_a_silent_meter_learns_its_number_soon_after() {
+    let mut world = World::new();
+    world.meter.always = Mood::Deaf;
+    world.run(10_000);
+    assert_eq!(world.card.as_ref().unwrap().meter_number(), None);
+    world.meter.always = Mood::Honest;
+    world.run(20_000);
+    let number = world.card.as_ref().unwrap().meter_number();
+    assert_eq!(number, Some(world.meter.number));
+}
+
+#[test]
 fn a_silent_meter_gets_the_token_later_without_any_phone() {
     let mut world = World::new();
     world.meter.always = Mood::Deaf;
