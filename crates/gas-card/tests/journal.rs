@@ -8,6 +8,8 @@
 mod doubles;
 
 use doubles::{ERASE_STEPS, ErasePattern, Flash, PATTERNS};
+use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
+use gas_card::BootError;
 use gas_card::journal::{Found, Journal, StoreError, StoredRecord, StoredResult, TokenPrint};
 use gas_link::{RequestId, Status};
 use gas_token::{Record, StateFlags, Tag, Tagged};
@@ -172,6 +174,170 @@ fn a_slot_that_is_not_wholly_erased_is_never_written() {
             .all(|byte| *byte == 0xFF)
     );
     assert_eq!(numbers(&journal, &mut flash, 0), [1, 2]);
+}
+
+/// Where a slot of a log begins: 24 bytes of header, then slots.
+fn slot(page: usize, slot: usize, length: usize) -> usize {
+    page * 4096 + 24 + slot * length
+}
+
+#[test]
+fn a_cell_that_does_not_take_its_bits_costs_a_slot_and_nothing_else() {
+    // In the first bytes, in the middle, in the sum.
+    for place in [0, 1, 20, 35, 36, 39] {
+        let mut flash = Flash::blank();
+        flash.stuck = vec![slot(25, 1, 40) + place, slot(0, 1, 256) + 4];
+        let mut journal = Journal::mount(&mut flash).unwrap();
+        for number in 1..=3 {
+            assert_eq!(journal.hourly.append(&mut flash, &record(number)), Ok(true));
+            let log = &mut journal.deliveries;
+            log.store_token(&mut flash, id(number), &token(number))
+                .unwrap();
+        }
+        for journal in [&journal, &Journal::mount(&mut flash.clone()).unwrap()] {
+            assert_eq!(numbers(journal, &mut flash, 0), [1, 2, 3]);
+            let waiting: Vec<RequestId> = journal.deliveries.waiting().collect();
+            assert_eq!(waiting, [id(1), id(2), id(3)]);
+            let second = journal
+                .deliveries
+                .token(&mut flash, id(2))
+                .unwrap()
+                .unwrap();
+            assert_eq!(second.as_slice(), token(2));
+        }
+    }
+}
+
+#[test]
+fn a_page_that_takes_nothing_is_said_to_be_worn_out() {
+    // No slot of the first page takes a record; the header does.
+    let mut flash = Flash::blank();
+    flash.stuck = (0..101).map(|at| slot(25, at, 40)).collect();
+    flash.stuck.extend((0..15).map(|at| slot(0, at, 256)));
+    let mut journal = Journal::mount(&mut flash).unwrap();
+    assert_eq!(
+        journal.hourly.append(&mut flash, &record(1)),
+        Err(StoreError::Worn)
+    );
+    assert_eq!(journal.hourly.range(), (0, 0));
+    assert_eq!(journal.hourly.meter(), None);
+    let log = &mut journal.deliveries;
+    assert_eq!(
+        log.store_token(&mut flash, id(1), &token(1)),
+        Err(StoreError::Worn)
+    );
+    assert_eq!(log.waiting().count(), 0);
+    // A header that does not take its bits, and a page that does not become blank.
+    for stuck in [25 * 4096 + 20, 26 * 4096 - 1] {
+        let mut flash = Flash::blank();
+        flash.stuck = vec![stuck];
+        if stuck > 25 * 4096 + 24 {
+            flash.bytes[stuck] = 0xFE;
+        }
+        let mut journal = Journal::mount(&mut flash).unwrap();
+        assert_eq!(
+            journal.hourly.append(&mut flash, &record(1)),
+            Err(StoreError::Worn)
+        );
+        assert_eq!(Journal::mount(&mut flash).unwrap().hourly.range(), (0, 0));
+    }
+}
+
+#[test]
+fn a_bit_lost_in_a_header_hides_the_page_and_never_gives_it_to_another_meter() {
+    let mut flash = Flash::blank();
+    let mut journal = Journal::mount(&mut flash).unwrap();
+    for number in 1..=120 {
+        journal.hourly.append(&mut flash, &record(number)).unwrap();
+    }
+    for bit in 0..24 * 8 {
+        let mut rotten = flash.clone();
+        rotten.bytes[26 * 4096 + bit / 8] ^= 1 << (bit % 8);
+        let journal = Journal::mount(&mut rotten).unwrap();
+        assert_eq!(
+            journal.hourly.meter(),
+            Some(METER.parse().unwrap()),
+            "{bit}"
+        );
+        assert_eq!(journal.hourly.range(), (1, 101), "{bit}");
+    }
+}
+
+/// A flash of another geometry over the same cells.
+struct Shaped<const ERASE: usize, const WRITE: usize, const READ: usize>(Flash);
+
+impl<const E: usize, const W: usize, const R: usize> ErrorType for Shaped<E, W, R> {
+    type Error = <Flash as ErrorType>::Error;
+}
+
+impl<const E: usize, const W: usize, const R: usize> ReadNorFlash for Shaped<E, W, R> {
+    const READ_SIZE: usize = R;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        self.0.read(offset, bytes)
+    }
+
+    fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+}
+
+impl<const E: usize, const W: usize, const R: usize> NorFlash for Shaped<E, W, R> {
+    const WRITE_SIZE: usize = W;
+    const ERASE_SIZE: usize = E;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), Self::Error> {
+        self.0.erase(from, to)
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.0.write(offset, bytes)
+    }
+}
+
+fn refusal<const E: usize, const W: usize, const R: usize>() -> Option<String> {
+    let mut flash = Shaped::<E, W, R>(Flash::blank());
+    let refused = Journal::mount(&mut flash).err()?;
+    Some(refused.to_string())
+}
+
+#[test]
+fn a_flash_whose_geometry_does_not_fit_is_refused() {
+    assert_eq!(refusal::<4096, 4, 1>(), None);
+    assert_eq!(refusal::<4096, 8, 8>(), None);
+    assert_eq!(refusal::<512, 1, 4>(), None);
+    for refused in [
+        refusal::<8192, 4, 1>(),
+        refusal::<0, 4, 1>(),
+        refusal::<3000, 4, 1>(),
+    ] {
+        let why = refused.unwrap();
+        assert!(why.contains("one erase clears"), "{why}");
+    }
+    for refused in [
+        refusal::<4096, 16, 1>(),
+        refusal::<4096, 4, 16>(),
+        refusal::<4096, 0, 1>(),
+        refusal::<4096, 4, 0>(),
+        refusal::<4096, 3, 1>(),
+    ] {
+        let why = refused.unwrap();
+        assert!(why.contains("more than 8 bytes at once"), "{why}");
+    }
+    let mut flash = Flash::blank();
+    flash.bytes.truncate(37 * 4096);
+    assert!(Journal::mount(&mut flash).is_ok(), "37 pages are enough");
+}
+
+#[test]
+fn a_flash_that_cannot_be_read_is_told_with_its_reason() {
+    let mut flash = Flash::blank().cut_after(0, ErasePattern::Forward);
+    let mut journal = Journal::mount(&mut flash.clone()).unwrap();
+    // The first step finds the power gone.
+    let stored = journal.hourly.append(&mut flash, &record(1));
+    assert_eq!(stored, Err(StoreError::Flash(NorFlashErrorKind::Other)));
+    let refused = Journal::mount(&mut flash).unwrap_err();
+    assert_eq!(refused, BootError::Flash(NorFlashErrorKind::Other));
 }
 
 #[test]

@@ -57,6 +57,8 @@ pub(crate) struct Flash {
     pub(crate) steps: u64,
     /// Erases begun, by page.
     pub(crate) erases: Vec<u32>,
+    /// Cells that are worn out: what they read is what they read for ever.
+    pub(crate) stuck: Vec<usize>,
 }
 
 impl Flash {
@@ -70,6 +72,7 @@ impl Flash {
             dead: Rc::new(Cell::new(false)),
             steps: 0,
             erases: vec![0; size / PAGE],
+            stuck: Vec::new(),
         }
     }
 
@@ -134,9 +137,15 @@ impl Flash {
                 ErasePattern::Scattered => step * 2 % steps + step * 2 / steps,
                 ErasePattern::Drifting => continue,
             };
-            self.bytes[from + at * piece..from + (at + 1) * piece].fill(0xFF);
+            for cell in from + at * piece..from + (at + 1) * piece {
+                if !self.stuck.contains(&cell) {
+                    self.bytes[cell] = 0xFF;
+                }
+            }
         }
-        self.bytes[from..from + PAGE].fill(0xFF);
+        for cell in (from..from + PAGE).filter(|cell| !self.stuck.contains(cell)) {
+            self.bytes[cell] = 0xFF;
+        }
         self.written[from..from + PAGE].fill(false);
         Ok(())
     }
@@ -195,7 +204,9 @@ impl NorFlash for Flash {
                 self.bytes[from + at] &= byte | 0xF0;
                 return Err(Cut);
             }
-            self.bytes[from + at] &= byte;
+            if !self.stuck.contains(&(from + at)) {
+                self.bytes[from + at] &= byte;
+            }
             self.written[from + at] = true;
         }
         Ok(())
