@@ -1,0 +1,377 @@
+//! `./x mutants`: changes the code that decides over money and gas, one small change at a time, and
+//! wants each change found by a test of its own crate.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+
+/// Another version makes other mutants: its number is part of the result.
+const VERSION: &str = "27.1.0";
+/// Crates with mutants; which of their files is said in `.cargo/mutants.toml`.
+const PACKAGES: [&str; 3] = ["gas-token-verify", "gas-card", "gas-vend"];
+/// Survivors that are no gap, each with its reason.
+const SPARED: &str = ".cargo/mutants-spared.txt";
+const REPORT: &str = "docs/benchmarks/mutants.md";
+
+/// What cargo-mutants says of a run.
+#[derive(Deserialize)]
+struct Run {
+    outcomes: Vec<Outcome>,
+}
+
+#[derive(Deserialize)]
+struct Outcome {
+    scenario: Scenario,
+    summary: Summary,
+}
+
+#[derive(Deserialize)]
+enum Scenario {
+    /// The code as it is.
+    Baseline,
+    Mutant(Mutant),
+}
+
+#[derive(Deserialize)]
+struct Mutant {
+    /// File, line, column and what was changed.
+    name: String,
+    file: String,
+}
+
+#[derive(Clone, Copy, Deserialize, Eq, PartialEq)]
+enum Summary {
+    Success,
+    CaughtMutant,
+    MissedMutant,
+    /// It does not compile.
+    Unviable,
+    /// Its tests did not end, which a test run does not survive either.
+    Timeout,
+    Failure,
+}
+
+/// Results of one file.
+#[derive(Default)]
+struct Tally {
+    mutants: u32,
+    caught: u32,
+    timeouts: u32,
+    unviable: u32,
+    spared: u32,
+    missed: u32,
+}
+
+/// A survivor's name without line and column, and why it may survive.
+type Spared = Vec<(String, String)>;
+
+/// What a run comes to.
+struct Verdict {
+    files: BTreeMap<String, Tally>,
+    missed: Vec<String>,
+    /// Listed and not among the survivors.
+    needless: Vec<String>,
+}
+
+/// Runs all mutants, or those in lines changed since `since`; whether each was found, or spared.
+pub(crate) fn run(root: &Path, since: Option<&str>) -> anyhow::Result<bool> {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let program = installed(&target.join("tools"))?;
+    let work = target.join("mutants");
+    fs::create_dir_all(&work).with_context(|| format!("cannot make {}", work.display()))?;
+    let results = work.join("mutants.out");
+    if results.exists() {
+        fs::remove_dir_all(&results).context("cannot take the last run's results away")?;
+    }
+    let started = Instant::now();
+    mutate(root, &program, &work, since)?;
+    let minutes = started.elapsed().as_secs().div_ceil(60);
+    let outcomes = results.join("outcomes.json");
+    if since.is_some() && !outcomes.exists() {
+        say("mutants: none in the lines changed")?;
+        return Ok(true);
+    }
+    let outcomes = fs::read_to_string(&outcomes).context("cargo-mutants left no results")?;
+    let run: Run = serde_json::from_str(&outcomes).context("cannot read cargo-mutants' results")?;
+    let list =
+        fs::read_to_string(root.join(SPARED)).with_context(|| format!("cannot read {SPARED}"))?;
+    let spared = spared(&list)?;
+    let verdict = judge(&run, &spared);
+    for name in &verdict.missed {
+        say(&format!("mutants: no test finds it: {name}"))?;
+    }
+    if since.is_none() {
+        for name in &verdict.needless {
+            say(&format!(
+                "mutants: {SPARED} lists what does not survive: {name}"
+            ))?;
+        }
+        fs::write(root.join(REPORT), report(&verdict, &spared, minutes))
+            .with_context(|| format!("cannot write {REPORT}"))?;
+    }
+    let clean = verdict.missed.is_empty() && (since.is_some() || verdict.needless.is_empty());
+    say(if clean {
+        "mutants: clean"
+    } else {
+        "mutants: FAILED"
+    })?;
+    Ok(clean)
+}
+
+fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{line}")
+}
+
+/// cargo-mutants of the version wanted, installed beside the build if it is not there yet.
+fn installed(tools: &Path) -> anyhow::Result<PathBuf> {
+    let program = tools.join("bin").join("cargo-mutants");
+    let there = Command::new(&program)
+        .args(["mutants", "--version"])
+        .output();
+    if there.is_ok_and(|said| said.stdout.ends_with(format!(" {VERSION}\n").as_bytes())) {
+        return Ok(program);
+    }
+    say(&format!(
+        "mutants: installing cargo-mutants {VERSION} into {}",
+        tools.display()
+    ))?;
+    let status = Command::new(env!("CARGO"))
+        .args([
+            "install",
+            "cargo-mutants",
+            "--locked",
+            "--force",
+            "--version",
+            VERSION,
+            "--root",
+        ])
+        .arg(tools)
+        .env("CARGO_TARGET_DIR", tools.join("build"))
+        .status()
+        .context("cannot run cargo install")?;
+    if !status.success() {
+        bail!("cargo-mutants {VERSION} could not be installed; `cargo install` says why above");
+    }
+    Ok(program)
+}
+
+/// Runs cargo-mutants; survivors are no error here.
+fn mutate(root: &Path, program: &Path, work: &Path, since: Option<&str>) -> anyhow::Result<()> {
+    let mut command = Command::new(program);
+    command
+        .args(["mutants", "--jobs", "1", "--no-shuffle", "--output"])
+        .arg(work)
+        .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
+        .env("CARGO_TARGET_DIR", work.join("build"))
+        .current_dir(root);
+    if let Some(since) = since {
+        command.arg("--in-diff").arg(changes(root, work, since)?);
+    }
+    let status = command.status().context("cannot run cargo-mutants")?;
+    match status.code() {
+        // All found; some missed; some timed out.
+        Some(0 | 2 | 3) => Ok(()),
+        Some(4) => bail!("the tests fail without any mutant; mend them first"),
+        Some(_) | None => bail!("cargo-mutants ended with {status}; it says why above"),
+    }
+}
+
+/// The difference between a commit and the files as they are now, as a file.
+fn changes(root: &Path, work: &Path, since: &str) -> anyhow::Result<PathBuf> {
+    let diff = Command::new("git")
+        .args([
+            "diff",
+            "--no-ext-diff",
+            "--no-color",
+            "--end-of-options",
+            since,
+            "--",
+        ])
+        .current_dir(root)
+        .output()
+        .context("cannot run git")?;
+    if !diff.status.success() {
+        bail!(
+            "git knows no `{since}`: {}",
+            String::from_utf8_lossy(&diff.stderr).trim()
+        );
+    }
+    let path = work.join("changes.diff");
+    fs::write(&path, diff.stdout).context("cannot write the changes")?;
+    Ok(path)
+}
+
+/// Lines of `name | reason`; a name counts once for each line.
+fn spared(list: &str) -> anyhow::Result<Spared> {
+    list.lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| {
+            let (name, reason) = line
+                .rsplit_once(" | ")
+                .filter(|(_, reason)| !reason.trim().is_empty())
+                .with_context(|| format!("{SPARED}: a line without ` | ` and a reason: {line}"))?;
+            Ok((name.to_owned(), reason.to_owned()))
+        })
+        .collect()
+}
+
+/// `file:line:column: change` without line and column, which move with every edit.
+fn lasting(name: &str) -> String {
+    match name.splitn(4, ':').collect::<Vec<_>>().as_slice() {
+        [file, _, _, change] => format!("{file}:{change}"),
+        _ => name.to_owned(),
+    }
+}
+
+fn judge(run: &Run, spared: &Spared) -> Verdict {
+    let mut left: Vec<&str> = spared.iter().map(|(name, _)| name.as_str()).collect();
+    let (mut files, mut missed) = (BTreeMap::<String, Tally>::new(), Vec::new());
+    for outcome in &run.outcomes {
+        let Scenario::Mutant(mutant) = &outcome.scenario else {
+            continue;
+        };
+        let tally = files.entry(mutant.file.clone()).or_default();
+        tally.mutants += 1;
+        match outcome.summary {
+            Summary::CaughtMutant => tally.caught += 1,
+            Summary::Timeout => tally.timeouts += 1,
+            Summary::Unviable => tally.unviable += 1,
+            Summary::MissedMutant | Summary::Success | Summary::Failure => {
+                let name = lasting(&mutant.name);
+                if let Some(at) = left.iter().position(|known| *known == name) {
+                    left.remove(at);
+                    tally.spared += 1;
+                } else {
+                    missed.push(mutant.name.clone());
+                    tally.missed += 1;
+                }
+            }
+        }
+    }
+    Verdict {
+        files,
+        missed,
+        needless: left.into_iter().map(str::to_owned).collect(),
+    }
+}
+
+fn report(verdict: &Verdict, spared: &Spared, minutes: u64) -> String {
+    let mut text = format!(
+        "# Mutation testing\n\n\
+         Written by `./x mutants` ({minutes} min): cargo-mutants {VERSION} changes the code that decides \
+         over money and gas, one small change at a time, and runs the tests of the changed crate. A \
+         change is found when a test fails, or does not end (ended by the clock). Some do not compile. \
+         What no test finds is a gap, unless it is listed below with the reason why it changes nothing \
+         that matters; `./x mutants` fails otherwise.\n\n\
+         | file | mutants | found | ended by the clock | do not compile | listed | gaps |\n\
+         |---|---:|---:|---:|---:|---:|---:|\n"
+    );
+    let mut all = Tally::default();
+    for (file, tally) in &verdict.files {
+        row(&mut text, &format!("`{file}`"), tally);
+        all.mutants += tally.mutants;
+        all.caught += tally.caught;
+        all.timeouts += tally.timeouts;
+        all.unviable += tally.unviable;
+        all.spared += tally.spared;
+        all.missed += tally.missed;
+    }
+    row(&mut text, "all", &all);
+    if !verdict.missed.is_empty() {
+        text.push_str("\n## Gaps\n\n");
+        for name in &verdict.missed {
+            text.push_str(&format!("- `{name}`\n"));
+        }
+    }
+    text.push_str("\n## Listed\n\n");
+    for (name, reason) in spared {
+        text.push_str(&format!("- `{name}`: {reason}\n"));
+    }
+    text
+}
+
+fn row(text: &mut String, name: &str, tally: &Tally) {
+    let Tally {
+        mutants,
+        caught,
+        timeouts,
+        unviable,
+        spared,
+        missed,
+    } = tally;
+    // Writing to a string cannot fail.
+    let _written = writeln!(
+        text,
+        "| {name} | {mutants} | {caught} | {timeouts} | {unviable} | {spared} | {missed} |"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RESULTS: &str = r#"{"outcomes": [
+        {"scenario": "Baseline", "summary": "Success"},
+        {"scenario": {"Mutant": {"name": "src/a.rs:7:5: replace f -> bool with true", "file": "src/a.rs"}}, "summary": "CaughtMutant"},
+        {"scenario": {"Mutant": {"name": "src/a.rs:8:5: replace < with <= in f", "file": "src/a.rs"}}, "summary": "MissedMutant"},
+        {"scenario": {"Mutant": {"name": "src/a.rs:9:5: replace < with <= in f", "file": "src/a.rs"}}, "summary": "MissedMutant"},
+        {"scenario": {"Mutant": {"name": "src/b.rs:1:1: delete ! in g", "file": "src/b.rs"}}, "summary": "Timeout"},
+        {"scenario": {"Mutant": {"name": "src/b.rs:2:1: replace g with ()", "file": "src/b.rs"}}, "summary": "Unviable"}
+    ]}"#;
+
+    fn verdict(list: &str) -> Verdict {
+        judge(
+            &serde_json::from_str(RESULTS).unwrap(),
+            &spared(list).unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_survivor_is_spared_once_for_each_line() {
+        let none = verdict("# nothing\n");
+        assert_eq!(none.missed.len(), 2);
+        let one = verdict("src/a.rs: replace < with <= in f | equal never happens\n");
+        assert_eq!(one.missed, ["src/a.rs:9:5: replace < with <= in f"]);
+        assert!(one.needless.is_empty());
+        let line = "src/a.rs: replace < with <= in f | equal never happens\n";
+        let three = verdict(&line.repeat(3));
+        assert!(three.missed.is_empty());
+        assert_eq!(three.needless, ["src/a.rs: replace < with <= in f"]);
+    }
+
+    #[test]
+    fn a_line_without_a_reason_is_refused() {
+        assert!(spared("src/a.rs: replace < with <= in f").is_err());
+        assert!(spared("src/a.rs: replace < with <= in f |  ").is_err());
+        let or = spared("src/a.rs: replace | with & in f | both say the same").unwrap();
+        assert_eq!(or[0].0, "src/a.rs: replace | with & in f");
+    }
+
+    #[test]
+    fn the_report_counts_each_file_and_names_what_is_listed() {
+        let list = "src/a.rs: replace < with <= in f | equal never happens\n";
+        let text = report(&verdict(list), &spared(list).unwrap(), 3);
+        assert!(
+            text.contains("| `src/a.rs` | 3 | 1 | 0 | 0 | 1 | 1 |\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| `src/b.rs` | 2 | 0 | 1 | 1 | 0 | 0 |\n"),
+            "{text}"
+        );
+        assert!(text.contains("| all | 5 | 1 | 1 | 1 | 1 | 1 |\n"), "{text}");
+        assert!(
+            text.contains("- `src/a.rs:9:5: replace < with <= in f`\n"),
+            "{text}"
+        );
+        assert!(text.contains(": equal never happens\n"), "{text}");
+    }
+}
