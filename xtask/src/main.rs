@@ -4,6 +4,7 @@
 //! docs. `cargo xtask tidy` is the house rules alone, in a second. CI runs the same command.
 #![forbid(unsafe_code)]
 
+mod mutants;
 mod steps;
 mod tidy;
 
@@ -26,6 +27,12 @@ struct Arguments {
 enum What {
     /// Formatting, house rules, clippy and docs: all must be clean
     Check,
+    /// Mutation testing of what decides over money and gas; writes docs/benchmarks/mutants.md
+    Mutants {
+        /// Only lines changed since this commit; no report
+        #[arg(long, value_name = "REF")]
+        diff: Option<String>,
+    },
     /// The house rules alone: imports, names, sizes, pinned files, links
     Tidy {
         /// Pin migrations that are new (a pinned one that was changed is refused all the same)
@@ -38,6 +45,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let root = root()?;
     let clean = match Arguments::parse().what {
         What::Check => steps::check(&root)?,
+        What::Mutants { diff } => mutants::run(&root, diff.as_deref())?,
         What::Tidy { bless } => {
             let found = tidy::run(&root, bless)?;
             report(&found)?;
