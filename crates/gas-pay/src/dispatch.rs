@@ -112,6 +112,7 @@ impl Outbox for Dispatch {
             } => self.query(&due.id, order_no, *number).await,
             Effect::Close { order_no, .. } => self.close(&due.id, order_no).await,
             Effect::TellCloud { news } => self.tell_cloud(&due.id, news).await,
+            Effect::Refund { .. } | Effect::QueryRefund { .. } => Err("not yet".into()),
             // Posted in the transaction that wanted it; never in the outbox.
             Effect::Post(_) => self.done(&due.id).await,
         }

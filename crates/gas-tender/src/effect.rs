@@ -1,5 +1,5 @@
 use gas_ledger::Transfer;
-use gas_units::UnixMillis;
+use gas_units::{RefundId, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 /// What the payment server has to do. Saved in the outbox with the state that wants it, except
@@ -28,9 +28,27 @@ pub enum Effect {
         /// Counts attempts to close.
         number: u32,
     },
-    /// Tell the cloud how the tender stands.
+    /// Ask the provider to give the money back; again and again, by the same number, it is one refund.
+    Refund {
+        /// The refund.
+        refund_id: RefundId,
+        /// Counts all that is asked for this refund: each is an effect of its own.
+        number: u32,
+        /// Not before.
+        due_at: UnixMillis,
+    },
+    /// Ask the provider how a refund stands.
+    QueryRefund {
+        /// The refund.
+        refund_id: RefundId,
+        /// As in [`Effect::Refund`].
+        number: u32,
+        /// Not before.
+        due_at: UnixMillis,
+    },
+    /// Tell the cloud how the tender stands, and its refund.
     TellCloud {
-        /// `order number:state`, once per state reached.
+        /// `order number:state`, once per state reached; of a refund, `order number:state:refund id`.
         news: String,
     },
     /// Post a transfer to the book.
@@ -47,6 +65,12 @@ impl Effect {
                 order_no, number, ..
             } => format!("query:{order_no}:{number}"),
             Self::Close { order_no, number } => format!("close:{order_no}:{number}"),
+            Self::Refund {
+                refund_id, number, ..
+            } => format!("refund:{refund_id}:{number}"),
+            Self::QueryRefund {
+                refund_id, number, ..
+            } => format!("query-refund:{refund_id}:{number}"),
             Self::TellCloud { news } => format!("tell:{news}"),
             Self::Post(transfer) => format!("post:{}", transfer.id()),
         }
@@ -56,7 +80,9 @@ impl Effect {
     #[must_use]
     pub const fn due_at(&self, now: UnixMillis) -> UnixMillis {
         match self {
-            Self::Query { due_at, .. } => *due_at,
+            Self::Query { due_at, .. }
+            | Self::Refund { due_at, .. }
+            | Self::QueryRefund { due_at, .. } => *due_at,
             Self::Prepay { .. } | Self::Close { .. } | Self::TellCloud { .. } | Self::Post(_) => {
                 now
             }

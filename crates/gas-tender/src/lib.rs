@@ -1,4 +1,4 @@
-//! The tender's state machine as the payment server runs it, provider independent.
+//! The tender's state machine as the payment server runs it, provider independent, and the refund's.
 //!
 //! Pure: [`Tender::apply`] takes an [`Event`] and `now`, and gives the tender after it and the
 //! [`Effect`]s to be saved with it, in one transaction. Every effect has an id made here, so it may be
@@ -9,9 +9,13 @@
 #![forbid(unsafe_code)]
 
 mod effect;
+mod refund;
 mod tender;
 
 pub use effect::Effect;
+pub use refund::{
+    Refund, RefundAnswer, RefundApplied, RefundError, RefundFact, RefundState, RefundTrouble,
+};
 pub use tender::{
     Applied, CloseOutcome, Contradiction, Event, NewTender, PaidFact, PrepayRefusal, QueryAnswer,
     State, Tender, TenderError,

@@ -76,6 +76,10 @@ pub struct Tender {
     /// The provider has refused to open it for good.
     #[serde(default)]
     refused: bool,
+    /// The provider's last word was that it knows no such order. One such word may be a slip; after two in a
+    /// row, nobody is shown a code of it any more, it counts as closed.
+    #[serde(default)]
+    unknown: bool,
     /// Closed, and the provider has notified us since: asked until it says closed or paid.
     #[serde(default)]
     doubted: bool,
@@ -216,6 +220,7 @@ impl Tender {
             closes: 0,
             contradiction: None,
             refused: false,
+            unknown: false,
             doubted: false,
         };
         let effects = if tender.is_payable_at(now) {
@@ -267,6 +272,7 @@ impl Tender {
             // A repeated prepay gives a fresh code; the newest is the one that works.
             State::Requested | State::Open { .. } if self.is_payable_at(now) => {
                 self.state = State::Open { code_url };
+                self.unknown = false;
             }
             // Nobody is shown a code that comes too late; the next question has the order closed.
             State::Requested | State::Open { .. } | State::Closed | State::Paid(_) => {}
@@ -280,11 +286,15 @@ impl Tender {
             (
                 State::Requested | State::Open { .. },
                 PrepayRefusal::Paid | PrepayRefusal::Closed,
-            ) => vec![self.query_at(now)],
+            ) => {
+                self.unknown = false;
+                vec![self.query_at(now)]
+            }
             // The order may be there all the same, opened with other words in a life that is forgotten, so
             // only closing it settles this.
             (State::Requested | State::Open { .. }, PrepayRefusal::Refused) => {
                 self.refused = true;
+                self.unknown = self.state == State::Requested;
                 vec![self.close()]
             }
         }
@@ -294,18 +304,20 @@ impl Tender {
         match (&self.state, outcome) {
             (State::Paid(_) | State::Closed, _) => vec![],
             (State::Requested | State::Open { .. }, CloseOutcome::AlreadyPaid) => {
+                self.unknown = false;
                 vec![self.query_at(now)]
             }
             (State::Requested | State::Open { .. }, CloseOutcome::Closed) => self.closed(),
-            // Not there, and no code for it will be shown to anybody: refused, or too late.
-            (State::Requested, CloseOutcome::Unknown) if self.refused => self.closed(),
             (State::Requested | State::Open { .. }, CloseOutcome::Unknown)
-                if !self.is_payable_at(now) =>
+                if self.unknown && (self.refused || !self.is_payable_at(now)) =>
             {
                 self.closed()
             }
             // A prepay may still be on its way, so this says nothing for good; a question is pending.
-            (State::Requested | State::Open { .. }, CloseOutcome::Unknown) => vec![],
+            (State::Requested | State::Open { .. }, CloseOutcome::Unknown) => {
+                self.unknown = true;
+                vec![]
+            }
         }
     }
 
@@ -315,6 +327,9 @@ impl Tender {
         newest: bool,
         now: UnixMillis,
     ) -> Vec<Effect> {
+        if let State::Requested | State::Open { .. } = self.state {
+            self.unknown = answer == QueryAnswer::Unknown;
+        }
         match (&self.state, answer) {
             (State::Paid(_), _) => vec![],
             (State::Requested | State::Open { .. } | State::Closed, QueryAnswer::Paid(fact))

@@ -156,7 +156,11 @@ impl Desk {
             self.now = self.now.max(due);
             let (_, effect) = self.outbox.remove(&id).unwrap();
             match effect {
-                Effect::Prepay { .. } | Effect::TellCloud { .. } | Effect::Post(_) => {}
+                Effect::Prepay { .. }
+                | Effect::Refund { .. }
+                | Effect::QueryRefund { .. }
+                | Effect::TellCloud { .. }
+                | Effect::Post(_) => {}
                 Effect::Query { number, .. } => self.answered(number, word.clone()),
                 Effect::Close { .. } => self.happen(Event::CloseAnswered(match word {
                     QueryAnswer::Paid(_) | QueryAnswer::Refunding(_) => CloseOutcome::AlreadyPaid,

@@ -177,8 +177,23 @@ fn an_order_unknown_there_is_closed_only_when_it_can_no_longer_be_created() {
     let unknown = Event::CloseAnswered(CloseOutcome::Unknown);
     let early = new().apply(unknown.clone(), at(20));
     assert_eq!(early.tender.state(), &State::Requested);
-    let late = new().apply(unknown, at(EXPIRES_MS + 1));
+    let again = early.tender.apply(unknown.clone(), at(30));
+    assert_eq!(again.tender.state(), &State::Requested);
+    let late = early.tender.apply(unknown.clone(), at(EXPIRES_MS + 1));
     assert_eq!(late.tender.state(), &State::Closed);
+    let first = open().apply(unknown.clone(), at(EXPIRES_MS + 1));
+    assert_ne!(
+        first.tender.state(),
+        &State::Closed,
+        "one word may be a slip"
+    );
+    let unpaid = first
+        .tender
+        .apply(asked(QueryAnswer::Unpaid), at(EXPIRES_MS + 2));
+    let second = unpaid.tender.apply(unknown.clone(), at(EXPIRES_MS + 3));
+    assert_ne!(second.tender.state(), &State::Closed, "not in a row");
+    let third = second.tender.apply(unknown, at(EXPIRES_MS + 4));
+    assert_eq!(third.tender.state(), &State::Closed);
 }
 
 #[test]
@@ -244,7 +259,10 @@ fn perform(provider: &mut Provider, tender: &Tender, effect: &Effect, now: i64) 
                 CloseOutcome::Closed
             }
         })),
-        Effect::TellCloud { .. } | Effect::Post(_) => None,
+        Effect::Refund { .. }
+        | Effect::QueryRefund { .. }
+        | Effect::TellCloud { .. }
+        | Effect::Post(_) => None,
     }
 }
 

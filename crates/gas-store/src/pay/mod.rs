@@ -1,5 +1,7 @@
 //! The payment server's database: tenders, notifications taken in, the book, the outbox.
 
+mod memory;
+
 use std::path::Path;
 
 use gas_ledger::{Account, Transfer};
@@ -7,13 +9,23 @@ use gas_tender::{Applied, Effect, State, Tender};
 use gas_units::{Money, UnixMillis, VendId};
 use sqlx::{Sqlite as Engine, Transaction};
 
+use crate::memory::Memory;
 use crate::outbox::{self, Due};
 use crate::sqlite::{Sqlite, StoreError};
+
+use memory::Tables;
 
 /// The payment server's store.
 #[derive(Clone, Debug)]
 pub struct PayStore {
-    db: Sqlite,
+    db: Backend,
+}
+
+/// Where its rows are.
+#[derive(Clone, Debug)]
+enum Backend {
+    Memory(Memory<Tables>),
+    Sqlite(Sqlite),
 }
 
 /// A tender as stored.
@@ -71,12 +83,42 @@ impl PayStore {
     /// [`StoreError`].
     pub async fn open(file: &Path) -> Result<Self, StoreError> {
         let db = Sqlite::open(file, &sqlx::migrate!("migrations/sqlite/pay")).await?;
-        Ok(Self { db })
+        Ok(Self {
+            db: Backend::Sqlite(db),
+        })
+    }
+
+    /// A store in memory, for simulators: the same answers, gone with its last clone.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self {
+            db: Backend::Memory(Memory::default()),
+        }
+    }
+
+    /// Another store in memory that holds what this one holds now. Of a file, copy the file: the answer is
+    /// the same store then.
+    #[must_use]
+    pub fn backup(&self) -> Self {
+        let db = match &self.db {
+            Backend::Memory(store) => Backend::Memory(store.backup()),
+            Backend::Sqlite(db) => Backend::Sqlite(db.clone()),
+        };
+        Self { db }
+    }
+
+    /// In memory: from now on every change fails as on a full disk, or none does. Nothing on SQLite.
+    pub fn fail_writes(&self, fail: bool) {
+        if let Backend::Memory(store) = &self.db {
+            store.fail_writes(fail);
+        }
     }
 
     /// Closes the file.
     pub async fn close(&self) {
-        self.db.close().await;
+        if let Backend::Sqlite(db) = &self.db {
+            db.close().await;
+        }
     }
 
     /// The tender of a vend.
@@ -84,10 +126,14 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find(&self, vend_id: VendId) -> Result<Option<TenderRow>, StoreError> {
+        let db = match &self.db {
+            Backend::Memory(store) => return Ok(memory::find(store, vend_id)),
+            Backend::Sqlite(db) => db,
+        };
         let row =
             sqlx::query_as("SELECT tender, version, quote, payment FROM tenders WHERE vend_id = ?")
                 .bind(vend_id.to_string())
-                .fetch_optional(self.db.readers())
+                .fetch_optional(db.readers())
                 .await?;
         row.map(parse_row).transpose()
     }
@@ -97,11 +143,15 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find_by_order(&self, order_no: &str) -> Result<Option<TenderRow>, StoreError> {
+        let db = match &self.db {
+            Backend::Memory(store) => return Ok(memory::find_by_order(store, order_no)),
+            Backend::Sqlite(db) => db,
+        };
         let row = sqlx::query_as(
             "SELECT tender, version, quote, payment FROM tenders WHERE order_no = ?",
         )
         .bind(order_no)
-        .fetch_optional(self.db.readers())
+        .fetch_optional(db.readers())
         .await?;
         row.map(parse_row).transpose()
     }
@@ -116,7 +166,11 @@ impl PayStore {
         quote: &str,
         now: UnixMillis,
     ) -> Result<Saved, StoreError> {
-        let mut tx = self.db.begin().await?;
+        let db = match &self.db {
+            Backend::Memory(store) => return memory::create(store, applied, quote, now),
+            Backend::Sqlite(db) => db,
+        };
+        let mut tx = db.begin().await?;
         let tender = &applied.tender;
         let inserted = sqlx::query(
             "INSERT INTO tenders (vend_id, order_no, version, state, amount_fen, tender, quote, created_at_ms)
@@ -144,7 +198,11 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn save(&self, change: Change<'_>) -> Result<Saved, StoreError> {
-        let mut tx = self.db.begin().await?;
+        let db = match &self.db {
+            Backend::Memory(store) => return memory::save(store, &change),
+            Backend::Sqlite(db) => db,
+        };
+        let mut tx = db.begin().await?;
         let tender = &change.applied.tender;
         let updated = sqlx::query(
             "UPDATE tenders SET version = version + 1, state = ?, tender = ?, payment = COALESCE(payment, ?)
@@ -185,12 +243,16 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn knows_notification(&self, id: NotificationId<'_>) -> Result<bool, StoreError> {
+        let db = match &self.db {
+            Backend::Memory(store) => return Ok(memory::knows_notification(store, id)),
+            Backend::Sqlite(db) => db,
+        };
         let (count,): (i64,) = sqlx::query_as(
             "SELECT COUNT(*) FROM notifications WHERE provider = ? AND event_id = ?",
         )
         .bind(id.provider)
         .bind(id.event_id)
-        .fetch_one(self.db.readers())
+        .fetch_one(db.readers())
         .await?;
         Ok(count > 0)
     }
@@ -200,10 +262,14 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn transfers(&self) -> Result<Vec<Transfer>, StoreError> {
+        let db = match &self.db {
+            Backend::Memory(store) => return Ok(memory::transfers(store)),
+            Backend::Sqlite(db) => db,
+        };
         let rows: Vec<(String, String, String, i64, String, i64)> = sqlx::query_as(
             "SELECT transfer_id, debit, credit, amount_fen, vend_id, at_ms FROM transfers ORDER BY at_ms, transfer_id",
         )
-        .fetch_all(self.db.readers())
+        .fetch_all(db.readers())
         .await?;
         rows.into_iter().map(parse_transfer).collect()
     }
@@ -213,7 +279,11 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn due(&self, now: UnixMillis, limit: u32) -> Result<Vec<Due<Effect>>, StoreError> {
-        outbox::due(&self.db, now, limit).await
+        let db = match &self.db {
+            Backend::Memory(store) => return Ok(memory::due(store, now, limit)),
+            Backend::Sqlite(db) => db,
+        };
+        outbox::due(db, None, now, limit).await
     }
 
     /// When the next effect is due.
@@ -221,7 +291,11 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn next_due(&self) -> Result<Option<UnixMillis>, StoreError> {
-        outbox::next_due(&self.db).await
+        let db = match &self.db {
+            Backend::Memory(store) => return Ok(memory::next_due(store)),
+            Backend::Sqlite(db) => db,
+        };
+        outbox::next_due(db, None).await
     }
 
     /// Marks an effect as performed that changes nothing in the tender.
@@ -229,7 +303,11 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn done(&self, effect_id: &str, now: UnixMillis) -> Result<(), StoreError> {
-        let mut tx = self.db.begin().await?;
+        let db = match &self.db {
+            Backend::Memory(store) => return memory::done(store, effect_id),
+            Backend::Sqlite(db) => db,
+        };
+        let mut tx = db.begin().await?;
         outbox::done(&mut tx, effect_id, now).await?;
         tx.commit().await?;
         Ok(())
@@ -245,7 +323,11 @@ impl PayStore {
         attempts: u32,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        outbox::postpone(&self.db, effect_id, attempts, now).await
+        let db = match &self.db {
+            Backend::Memory(store) => return memory::postpone(store, effect_id, attempts, now),
+            Backend::Sqlite(db) => db,
+        };
+        outbox::postpone(db, effect_id, attempts, now).await
     }
 }
 
@@ -256,14 +338,10 @@ async fn put_effects(
 ) -> Result<(), StoreError> {
     let vend_id = applied.tender.vend_id().to_string();
     for effect in &applied.effects {
-        match effect {
-            Effect::Post(transfer) => post(tx, transfer).await?,
-            Effect::Close { .. }
-            | Effect::Prepay { .. }
-            | Effect::Query { .. }
-            | Effect::TellCloud { .. } => {
-                outbox::put(tx, &effect.id(), &vend_id, effect, effect.due_at(now)).await?;
-            }
+        if let Effect::Post(transfer) = effect {
+            post(tx, transfer).await?;
+        } else {
+            outbox::put(tx, &effect.id(), &vend_id, effect, effect.due_at(now)).await?;
         }
     }
     Ok(())
