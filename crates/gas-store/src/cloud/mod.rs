@@ -1,5 +1,6 @@
 //! The cloud's database: vends with timeline and consents, the outbox, presence, readings.
 
+mod memory;
 mod presence;
 mod readings;
 
@@ -14,8 +15,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::{Sqlite as Engine, Transaction};
 
+use crate::memory::Memory;
 use crate::outbox::{self, Due};
 use crate::sqlite::{Sqlite, StoreError};
+
+use memory::Tables;
 
 pub use presence::{Enrolling, NewNonce};
 pub use readings::{MeterData, RECORDS_SHOWN, Reading, VENDS_SHOWN};
@@ -23,7 +27,14 @@ pub use readings::{MeterData, RECORDS_SHOWN, Reading, VENDS_SHOWN};
 /// The cloud's store.
 #[derive(Clone, Debug)]
 pub struct CloudStore {
-    db: Sqlite,
+    db: Backend,
+}
+
+/// Where its rows are.
+#[derive(Clone, Debug)]
+enum Backend {
+    Memory(Memory<Tables>),
+    Sqlite(Sqlite),
 }
 
 /// A vend as stored.
@@ -70,12 +81,50 @@ impl CloudStore {
     /// [`StoreError`].
     pub async fn open(file: &Path) -> Result<Self, StoreError> {
         let db = Sqlite::open(file, &sqlx::migrate!("migrations/sqlite/cloud")).await?;
-        Ok(Self { db })
+        Ok(Self {
+            db: Backend::Sqlite(db),
+        })
+    }
+
+    /// A store in memory, for simulators: the same answers, gone with its last clone.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self {
+            db: Backend::Memory(Memory::default()),
+        }
+    }
+
+    /// Another store in memory that holds what this one holds now. Of a file, copy the file: the answer is
+    /// the same store then.
+    #[must_use]
+    pub fn backup(&self) -> Self {
+        let db = match &self.db {
+            Backend::Memory(store) => Backend::Memory(store.backup()),
+            Backend::Sqlite(db) => Backend::Sqlite(db.clone()),
+        };
+        Self { db }
+    }
+
+    /// In memory: from now on every change fails as on a full disk, or none does. Nothing on SQLite.
+    pub fn fail_writes(&self, fail: bool) {
+        if let Backend::Memory(store) = &self.db {
+            store.fail_writes(fail);
+        }
+    }
+
+    #[cfg(test)]
+    fn sqlite(&self) -> &Sqlite {
+        let Backend::Sqlite(db) = &self.db else {
+            panic!("this test is about a file");
+        };
+        db
     }
 
     /// Closes the file.
     pub async fn close(&self) {
-        self.db.close().await;
+        if let Backend::Sqlite(db) = &self.db {
+            db.close().await;
+        }
     }
 
     /// Whether the database answers.
@@ -83,7 +132,11 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn check(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(self.db.readers()).await?;
+        let db = match &self.db {
+            Backend::Memory(_) => return Ok(()),
+            Backend::Sqlite(db) => db,
+        };
+        sqlx::query("SELECT 1").execute(db.readers()).await?;
         Ok(())
     }
 
@@ -92,6 +145,10 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find(&self, vend_id: VendId) -> Result<Option<VendRow>, StoreError> {
+        let db = match &self.db {
+            Backend::Memory(store) => return Ok(memory::find(store, vend_id)),
+            Backend::Sqlite(db) => db,
+        };
         let row: Option<(String, i64, String, String)> = sqlx::query_as(
             "SELECT vend, version, request_sha256,
                     (SELECT json_group_array(json_object('state', state, 'at_ms', at_ms))
@@ -100,7 +157,7 @@ impl CloudStore {
              FROM vends WHERE vend_id = ?",
         )
         .bind(vend_id.to_string())
-        .fetch_optional(self.db.readers())
+        .fetch_optional(db.readers())
         .await?;
         row.map(|(vend, version, request, timeline)| {
             let broken = |what: &str| StoreError::Corrupt(format!("vend {vend_id}: {what}"));
@@ -119,9 +176,13 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn version(&self, vend_id: VendId) -> Result<Option<u32>, StoreError> {
+        let db = match &self.db {
+            Backend::Memory(store) => return Ok(memory::version(store, vend_id)),
+            Backend::Sqlite(db) => db,
+        };
         let row: Option<(i64,)> = sqlx::query_as("SELECT version FROM vends WHERE vend_id = ?")
             .bind(vend_id.to_string())
-            .fetch_optional(self.db.readers())
+            .fetch_optional(db.readers())
             .await?;
         Ok(row.map(|(version,)| u32::try_from(version).unwrap_or(u32::MAX)))
     }
@@ -136,7 +197,11 @@ impl CloudStore {
         request: Digest,
         now: UnixMillis,
     ) -> Result<Saved, StoreError> {
-        let mut tx = self.db.begin().await?;
+        let db = match &self.db {
+            Backend::Memory(store) => return memory::create(store, applied, request, now),
+            Backend::Sqlite(db) => db,
+        };
+        let mut tx = db.begin().await?;
         let vend = &applied.vend;
         let inserted = sqlx::query(
             "INSERT INTO vends (vend_id, meter, state, paid, version, vend, request_sha256, begun_at_ms)
@@ -165,7 +230,11 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn save(&self, change: Change<'_>) -> Result<Saved, StoreError> {
-        let mut tx = self.db.begin().await?;
+        let db = match &self.db {
+            Backend::Memory(store) => return memory::save(store, &change),
+            Backend::Sqlite(db) => db,
+        };
+        let mut tx = db.begin().await?;
         if !update(&mut tx, &change).await? {
             return Ok(Saved::Raced);
         }
@@ -190,27 +259,10 @@ impl CloudStore {
         now: UnixMillis,
         limit: u32,
     ) -> Result<Vec<Due<Effect>>, StoreError> {
-        let rows: Vec<(String, String, i64)> = sqlx::query_as(
-            "SELECT effect_id, effect, attempts FROM outbox
-             WHERE done_at_ms IS NULL AND receiver = ? AND due_at_ms <= ?
-             ORDER BY due_at_ms, effect_id LIMIT ?",
-        )
-        .bind(receiver.id_prefix())
-        .bind(now.millis())
-        .bind(limit)
-        .fetch_all(self.db.readers())
-        .await?;
-        rows.into_iter()
-            .map(|(effect_id, effect, attempts)| {
-                let effect = from_json(&effect)?;
-                let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
-                Ok(Due {
-                    effect_id,
-                    effect,
-                    attempts,
-                })
-            })
-            .collect()
+        match &self.db {
+            Backend::Memory(store) => Ok(memory::due(store, receiver, now, limit)),
+            Backend::Sqlite(db) => outbox::due(db, Some(receiver.id_prefix()), now, limit).await,
+        }
     }
 
     /// When the next effect for one server is due, if any waits.
@@ -218,13 +270,10 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn next_due(&self, receiver: Receiver) -> Result<Option<UnixMillis>, StoreError> {
-        let (due,): (Option<i64>,) = sqlx::query_as(
-            "SELECT MIN(due_at_ms) FROM outbox WHERE done_at_ms IS NULL AND receiver = ?",
-        )
-        .bind(receiver.id_prefix())
-        .fetch_one(self.db.readers())
-        .await?;
-        Ok(due.map(UnixMillis::from_millis))
+        match &self.db {
+            Backend::Memory(store) => Ok(memory::next_due(store, receiver)),
+            Backend::Sqlite(db) => outbox::next_due(db, Some(receiver.id_prefix())).await,
+        }
     }
 
     /// Marks an effect as performed that changes nothing in its vend.
@@ -232,7 +281,11 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn done(&self, effect_id: &str, now: UnixMillis) -> Result<(), StoreError> {
-        let mut tx = self.db.begin().await?;
+        let db = match &self.db {
+            Backend::Memory(store) => return memory::done(store, effect_id),
+            Backend::Sqlite(db) => db,
+        };
+        let mut tx = db.begin().await?;
         outbox::done(&mut tx, effect_id, now).await?;
         tx.commit().await?;
         Ok(())
@@ -248,7 +301,11 @@ impl CloudStore {
         attempts: u32,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        outbox::postpone(&self.db, effect_id, attempts, now).await
+        let db = match &self.db {
+            Backend::Memory(store) => return memory::postpone(store, effect_id, attempts, now),
+            Backend::Sqlite(db) => db,
+        };
+        outbox::postpone(db, effect_id, attempts, now).await
     }
 }
 

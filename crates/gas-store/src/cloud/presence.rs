@@ -3,11 +3,11 @@ use gas_api::company::BelievedState;
 use gas_token::Nonce;
 use gas_units::{MeterNumber, UnixMillis};
 
-use super::{CloudStore, readings};
+use super::{Backend, CloudStore, memory, readings};
 use crate::sqlite::StoreError;
 
 /// How long a nonce is remembered after it expired: long enough to tell a phone what happened to it.
-const FORGET_AFTER_MS: i64 = 24 * 60 * 60 * 1000;
+pub(super) const FORGET_AFTER_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A nonce that a phone asked for to prove its presence.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,7 +37,11 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn keep_nonce(&self, new: NewNonce, now: UnixMillis) -> Result<(), StoreError> {
-        let mut tx = self.db.begin().await?;
+        let db = match &self.db {
+            Backend::Memory(store) => return memory::keep_nonce(store, new, now),
+            Backend::Sqlite(db) => db,
+        };
+        let mut tx = db.begin().await?;
         sqlx::query("DELETE FROM nonces WHERE expires_at_ms < ?")
             .bind(now.plus_millis(-FORGET_AFTER_MS).millis())
             .execute(&mut *tx)
@@ -67,6 +71,12 @@ impl CloudStore {
         phone_key: PublicKeyHex,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
+        let db = match &self.db {
+            Backend::Memory(store) => {
+                return Ok(memory::could_enrol(store, nonce, meter, phone_key, now));
+            }
+            Backend::Sqlite(db) => db,
+        };
         let (count,): (i64,) = sqlx::query_as(
             "SELECT (SELECT COUNT(*) FROM nonces WHERE meter = ?1 AND nonce = ?2 AND phone_key = ?3
                        AND used_at_ms IS NULL AND expires_at_ms > ?4)
@@ -76,7 +86,7 @@ impl CloudStore {
         .bind(hex::encode(nonce.0))
         .bind(phone_key.to_string())
         .bind(now.millis())
-        .fetch_one(self.db.readers())
+        .fetch_one(db.readers())
         .await?;
         Ok(count > 0)
     }
@@ -92,8 +102,12 @@ impl CloudStore {
         state: &BelievedState,
         now: UnixMillis,
     ) -> Result<Enrolling, StoreError> {
+        let db = match &self.db {
+            Backend::Memory(store) => return memory::enrol(store, nonce, phone_key, state, now),
+            Backend::Sqlite(db) => db,
+        };
         let (meter, nonce) = (state.meter.to_string(), hex::encode(nonce.0));
-        let mut tx = self.db.begin().await?;
+        let mut tx = db.begin().await?;
         let made: Option<(i64,)> = sqlx::query_as(
             "SELECT enrolled_at_ms FROM enrolments WHERE meter = ? AND phone_key = ? AND nonce = ?",
         )
@@ -149,11 +163,15 @@ impl CloudStore {
         meter: MeterNumber,
         phone_key: PublicKeyHex,
     ) -> Result<bool, StoreError> {
+        let db = match &self.db {
+            Backend::Memory(store) => return Ok(memory::is_enrolled(store, meter, phone_key)),
+            Backend::Sqlite(db) => db,
+        };
         let (count,): (i64,) =
             sqlx::query_as("SELECT COUNT(*) FROM enrolments WHERE meter = ? AND phone_key = ?")
                 .bind(meter.to_string())
                 .bind(phone_key.to_string())
-                .fetch_one(self.db.readers())
+                .fetch_one(db.readers())
                 .await?;
         Ok(count > 0)
     }
@@ -167,7 +185,11 @@ impl CloudStore {
         meter: MeterNumber,
         phone_key: PublicKeyHex,
     ) -> Result<(), StoreError> {
-        let mut tx = self.db.begin().await?;
+        let db = match &self.db {
+            Backend::Memory(store) => return memory::revoke(store, meter, phone_key),
+            Backend::Sqlite(db) => db,
+        };
+        let mut tx = db.begin().await?;
         sqlx::query("DELETE FROM enrolments WHERE meter = ? AND phone_key = ?")
             .bind(meter.to_string())
             .bind(phone_key.to_string())

@@ -5,7 +5,7 @@ use gas_units::{MeterNumber, UnixMillis};
 use gas_vend::Vend;
 use sqlx::{Sqlite as Engine, Transaction};
 
-use super::{CloudStore, from_json, to_json};
+use super::{Backend, CloudStore, from_json, memory, to_json};
 use crate::sqlite::StoreError;
 
 /// Most records that a meter's page shows.
@@ -66,7 +66,11 @@ impl CloudStore {
         meter: MeterNumber,
         readings: &[Reading],
     ) -> Result<RecordsKept, StoreError> {
-        let mut tx = self.db.begin().await?;
+        let db = match &self.db {
+            Backend::Memory(store) => return memory::keep_readings(store, meter, readings),
+            Backend::Sqlite(db) => db,
+        };
+        let mut tx = db.begin().await?;
         let mut new: u32 = 0;
         for reading in readings {
             let inserted = sqlx::query(
@@ -98,17 +102,21 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn meter(&self, meter: MeterNumber) -> Result<MeterData, StoreError> {
+        let db = match &self.db {
+            Backend::Memory(store) => return Ok(memory::meter(store, meter)),
+            Backend::Sqlite(db) => db,
+        };
         let number = meter.to_string();
         let state: Option<(String,)> = sqlx::query_as("SELECT state FROM states WHERE meter = ?")
             .bind(&number)
-            .fetch_optional(self.db.readers())
+            .fetch_optional(db.readers())
             .await?;
         let records: Vec<(Vec<u8>,)> = sqlx::query_as(
             "SELECT record FROM records WHERE meter = ? ORDER BY number DESC LIMIT ?",
         )
         .bind(&number)
         .bind(RECORDS_SHOWN)
-        .fetch_all(self.db.readers())
+        .fetch_all(db.readers())
         .await?;
         let vends: Vec<(String, i64)> = sqlx::query_as(
             "SELECT vend, begun_at_ms FROM vends WHERE meter = ? AND paid = 1
@@ -116,7 +124,7 @@ impl CloudStore {
         )
         .bind(&number)
         .bind(VENDS_SHOWN)
-        .fetch_all(self.db.readers())
+        .fetch_all(db.readers())
         .await?;
         Ok(MeterData {
             state: state.map(|(state,)| from_json(&state)).transpose()?,
@@ -131,11 +139,15 @@ impl CloudStore {
 
 fn summary((vend, begun_at): &(String, i64)) -> Result<VendSummary, StoreError> {
     let vend: Vend = from_json(vend)?;
+    Ok(summary_of(&vend, UnixMillis::from_millis(*begun_at)))
+}
+
+pub(super) fn summary_of(vend: &Vend, begun_at_ms: UnixMillis) -> VendSummary {
     let state: VendState = vend.state();
-    Ok(VendSummary {
+    VendSummary {
         vend_id: vend.vend_id(),
         state,
-        begun_at_ms: UnixMillis::from_millis(*begun_at),
+        begun_at_ms,
         want: vend.want(),
-    })
+    }
 }

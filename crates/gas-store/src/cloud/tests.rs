@@ -221,6 +221,15 @@ async fn who_decided_on_an_old_version_saves_nothing() {
     );
 }
 
+/// What an event makes of a vend that it does not concern.
+fn nothing(row: &VendRow) -> Applied {
+    Applied {
+        vend: row.vend.clone(),
+        reached: vec![],
+        effects: vec![],
+    }
+}
+
 #[tokio::test]
 async fn the_same_vend_is_made_once() {
     let (fixture, _) = Fixture::with_vend().await;
@@ -237,7 +246,7 @@ async fn the_same_vend_is_made_once() {
 #[tokio::test]
 async fn an_effect_without_news_does_not_count_as_a_change() {
     let (fixture, row) = Fixture::with_vend().await;
-    let nothing = apply(&row, Event::StillUnpaid { number: None });
+    let nothing = nothing(&row);
     fixture
         .store
         .save(change(&row, &nothing, None))
@@ -270,7 +279,7 @@ async fn consent_and_timeline_are_append_only() {
         "UPDATE timeline SET state = 'quoted'",
         "DELETE FROM timeline",
     ] {
-        let mut tx = fixture.store.db.begin().await.unwrap();
+        let mut tx = fixture.store.sqlite().begin().await.unwrap();
         let error = sqlx::query(statement).execute(&mut *tx).await.unwrap_err();
         assert!(
             error.to_string().contains("append only"),
@@ -354,7 +363,7 @@ async fn nonces_long_expired_are_forgotten() {
     };
     fixture.store.keep_nonce(next, much_later).await.unwrap();
     let (count,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM nonces")
-        .fetch_one(fixture.store.db.readers())
+        .fetch_one(fixture.store.sqlite().readers())
         .await
         .unwrap();
     assert_eq!(count, 1);
@@ -387,7 +396,7 @@ async fn readings_are_kept_once_and_shown_newest_first() {
 #[tokio::test]
 async fn the_newest_state_is_shown_and_unpaid_vends_are_not() {
     let (fixture, row) = Fixture::with_vend().await;
-    let nothing = apply(&row, Event::StillUnpaid { number: None });
+    let nothing = nothing(&row);
     for (at, balance, old) in [
         (5, 50, false),
         (9, 90, false),
@@ -407,4 +416,53 @@ async fn the_newest_state_is_shown_and_unpaid_vends_are_not() {
     let data = fixture.store.meter(meter()).await.unwrap();
     assert_eq!(data.state.unwrap().balance, 90);
     assert_eq!(data.vends, []);
+}
+
+/// One row that cannot be read stops nothing else.
+#[tokio::test]
+async fn an_effect_that_cannot_be_read_keeps_no_other_waiting() {
+    let (fixture, row) = Fixture::with_vend().await;
+    let asked = Event::TenderAsked {
+        quote_hash: row.vend.quote_hash(),
+    };
+    let applied = apply(&row, asked);
+    let saved = fixture.store.save(change(&row, &applied, None)).await;
+    assert_eq!(saved.unwrap(), Saved::Done);
+    let mut tx = fixture.store.sqlite().begin().await.unwrap();
+    sqlx::query("INSERT INTO outbox (effect_id, vend_id, effect, due_at_ms) VALUES (?, ?, ?, ?)")
+        .bind("company/a")
+        .bind("v")
+        .bind("{\"of a later version\":1}")
+        .bind(0)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let due = fixture.store.due(Receiver::Company, NOW, 1).await.unwrap();
+    assert_eq!(due, [], "it stood first, and was put off");
+    let due = fixture.store.due(Receiver::Company, NOW, 1).await.unwrap();
+    assert_eq!(due.len(), 1);
+}
+
+/// A clock that was a day ahead when an effect was put off has been set right.
+#[tokio::test]
+async fn what_a_clock_ahead_put_off_is_due_when_it_is_set_right() {
+    for memory in [false, true] {
+        let (mut fixture, row) = Fixture::with_vend().await;
+        if memory {
+            fixture.store = CloudStore::in_memory();
+            fixture.store.create(&quoted(), REQUEST, NOW).await.unwrap();
+        }
+        let asked = Event::TenderAsked {
+            quote_hash: row.vend.quote_hash(),
+        };
+        let applied = apply(&row, asked);
+        let saved = fixture.store.save(change(&row, &applied, None)).await;
+        assert_eq!(saved.unwrap(), Saved::Done);
+        let ahead = NOW.plus_millis(86_400_000);
+        let id = applied.effects[0].id();
+        fixture.store.postpone(&id, 9, ahead).await.unwrap();
+        let due = fixture.store.due(Receiver::Company, NOW, 9).await.unwrap();
+        assert_eq!(due.len(), 1, "memory: {memory}");
+    }
 }

@@ -114,6 +114,14 @@ impl PayStore {
         }
     }
 
+    #[cfg(test)]
+    fn sqlite(&self) -> &Sqlite {
+        let Backend::Sqlite(db) = &self.db else {
+            panic!("this test is about a file");
+        };
+        db
+    }
+
     /// Closes the file.
     pub async fn close(&self) {
         if let Backend::Sqlite(db) = &self.db {

@@ -154,7 +154,7 @@ async fn the_book_cannot_be_changed() {
         "UPDATE transfers SET amount_fen = 1",
         "DELETE FROM transfers",
     ] {
-        let mut tx = store.db.begin().await.unwrap();
+        let mut tx = store.sqlite().begin().await.unwrap();
         let refused = sqlx::query(statement).execute(&mut *tx).await.unwrap_err();
         assert!(refused.to_string().contains("append only"), "{refused}");
     }

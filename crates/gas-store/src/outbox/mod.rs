@@ -14,6 +14,8 @@
 //! CREATE INDEX outbox_due ON outbox (due_at_ms) WHERE done_at_ms IS NULL;
 //! ```
 
+mod memory;
+
 use gas_units::UnixMillis;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,10 +23,19 @@ use sqlx::{Sqlite as Engine, Transaction};
 
 use crate::sqlite::{Sqlite, StoreError};
 
+pub(crate) use memory::{
+    OutboxTables, WithOutbox, done_in_memory, due_in_memory, next_due_in_memory,
+    postpone_in_memory, put_in_memory,
+};
+
 /// First wait after a failed attempt.
 const BACKOFF_FIRST_MS: i64 = 100;
 /// Longest wait between attempts.
 const BACKOFF_MAX_MS: i64 = 5_000;
+
+/// Longer than any effect waits. What is due later than that was put off by a clock that has been set
+/// back since; it is due now, or it would wait for as long as that clock was ahead.
+const WAIT_MAX_MS: i64 = 600_000;
 
 /// An effect that is due.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -63,46 +74,80 @@ pub async fn put<E: Serialize + Sync>(
     Ok(())
 }
 
-/// The effects due at `now`, oldest first, at most `limit`.
+/// The effects due at `now`, oldest first, at most `limit`; with `lane`, those whose ids begin with it.
+/// One that cannot be read keeps no other waiting: it is told in the log, and put off.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn due<E: DeserializeOwned>(
     db: &Sqlite,
+    lane: Option<&str>,
     now: UnixMillis,
     limit: u32,
 ) -> Result<Vec<Due<E>>, StoreError> {
-    let rows: Vec<(String, String, i64)> = sqlx::query_as(
-        "SELECT effect_id, effect, attempts FROM outbox
-         WHERE done_at_ms IS NULL AND due_at_ms <= ? ORDER BY due_at_ms, effect_id LIMIT ?",
-    )
-    .bind(now.millis())
-    .bind(limit)
-    .fetch_all(db.readers())
-    .await?;
-    rows.into_iter()
-        .map(|(effect_id, effect, attempts)| {
-            let effect = serde_json::from_str(&effect)
-                .map_err(|error| StoreError::Corrupt(format!("outbox {effect_id}: {error}")))?;
-            let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
-            Ok(Due {
+    let rows: Vec<(String, String, i64)> = match lane {
+        None => {
+            sqlx::query_as(
+                "SELECT effect_id, effect, attempts FROM outbox
+                 WHERE done_at_ms IS NULL AND (due_at_ms <= ?1 OR due_at_ms > ?1 + ?2)
+                 ORDER BY due_at_ms, effect_id LIMIT ?3",
+            )
+            .bind(now.millis())
+            .bind(WAIT_MAX_MS)
+            .bind(limit)
+            .fetch_all(db.readers())
+            .await?
+        }
+        Some(lane) => {
+            sqlx::query_as(
+                "SELECT effect_id, effect, attempts FROM outbox
+                 WHERE done_at_ms IS NULL AND receiver = ?4
+                   AND (due_at_ms <= ?1 OR due_at_ms > ?1 + ?2)
+                 ORDER BY due_at_ms, effect_id LIMIT ?3",
+            )
+            .bind(now.millis())
+            .bind(WAIT_MAX_MS)
+            .bind(limit)
+            .bind(lane)
+            .fetch_all(db.readers())
+            .await?
+        }
+    };
+    let mut all = Vec::new();
+    for (effect_id, effect, attempts) in rows {
+        let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+        match serde_json::from_str(&effect) {
+            Ok(effect) => all.push(Due {
                 effect_id,
                 effect,
                 attempts,
-            })
-        })
-        .collect()
+            }),
+            Err(error) => {
+                tracing::error!(
+                    effect_id,
+                    %error,
+                    "ALARM: an effect in the outbox cannot be read; it waits for a person"
+                );
+                postpone(db, &effect_id, attempts, now).await?;
+            }
+        }
+    }
+    Ok(all)
 }
 
-/// When the next effect is due, if any waits.
+/// When the next effect is due, if any waits; with `lane`, of those whose ids begin with it.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn next_due(db: &Sqlite) -> Result<Option<UnixMillis>, StoreError> {
-    let (due,): (Option<i64>,) =
-        sqlx::query_as("SELECT MIN(due_at_ms) FROM outbox WHERE done_at_ms IS NULL")
-            .fetch_one(db.readers())
-            .await?;
+pub async fn next_due(db: &Sqlite, lane: Option<&str>) -> Result<Option<UnixMillis>, StoreError> {
+    let query = match lane {
+        None => sqlx::query_as("SELECT MIN(due_at_ms) FROM outbox WHERE done_at_ms IS NULL"),
+        Some(lane) => sqlx::query_as(
+            "SELECT MIN(due_at_ms) FROM outbox WHERE done_at_ms IS NULL AND receiver = ?",
+        )
+        .bind(lane),
+    };
+    let (due,): (Option<i64>,) = query.fetch_one(db.readers()).await?;
     Ok(due.map(UnixMillis::from_millis))
 }
 
