@@ -103,6 +103,7 @@ pub enum ErrorCode {
     BankError,
     OpenidMismatch,
     InvalidTransactionid,
+    UserAccountAbnormal,
     /// A code that is not in this list.
     Other(String),
 }
@@ -132,6 +133,7 @@ impl ErrorCode {
             "BANKERROR" => Self::BankError,
             "OPENIDMISMATCH" => Self::OpenidMismatch,
             "INVALIDTRANSACTIONID" => Self::InvalidTransactionid,
+            "USERACCOUNTABNORMAL" => Self::UserAccountAbnormal,
             _ => Self::Other(text.to_owned()),
         }
     }
@@ -160,6 +162,7 @@ impl core::fmt::Display for ErrorCode {
             Self::BankError => f.write_str("BANK_ERROR"),
             Self::OpenidMismatch => f.write_str("OPENID_MISMATCH"),
             Self::InvalidTransactionid => f.write_str("INVALID_TRANSACTIONID"),
+            Self::UserAccountAbnormal => f.write_str("USER_ACCOUNT_ABNORMAL"),
             Self::Other(text) => f.write_str(text),
         }
     }

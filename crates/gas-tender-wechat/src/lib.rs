@@ -1,9 +1,9 @@
 //! WeChat Pay API v3 as bytes: the payment server's side of it, without IO.
 //!
 //! A [`Merchant`] holds the keys. For each call it makes a [`SignedRequest`] (`native_prepay`,
-//! `query`, `close`, `certificates`), which the shell sends to the provider's base address, and
+//! `query`, `close`, `refund`, `query_refund`, `certificates`), which the shell sends to the provider's base address, and
 //! reads the answer (`read_prepay_answer`, `read_query_answer`, `read_close_answer`,
-//! `read_certificates_answer`). `read_notification` checks and opens what the provider posts to
+//! `read_refund_answer`, `read_certificates_answer`). `read_notification` checks and opens what the provider posts to
 //! the merchant's `notify_url`. The time and the nonces are arguments.
 //!
 //! What may be believed: money is taken as paid only from a **signed** answer to a query or a
@@ -12,7 +12,7 @@
 //! [`ProviderError`].
 //!
 //! Source: the provider's public documentation of API v3 (pay.weixin.qq.com, "API v3 rules",
-//! "Native payment"), and the behaviour of three independent clients.
+//! "Native payment", "Refunds"), and the behaviour of three independent clients.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -23,6 +23,7 @@ mod merchant;
 mod notification;
 mod order;
 mod pay;
+mod refund;
 mod seal;
 mod signature;
 mod transaction;
@@ -35,6 +36,9 @@ pub use merchant::{Credentials, Merchant, Method, SignedRequest};
 pub use notification::{Notification, NotificationError};
 pub use order::{Order, OrderError, OrderNumber, OrderNumberError};
 pub use pay::{CloseOutcome, CodeUrl};
+pub use refund::{
+    Refund, RefundNumber, RefundNumberError, RefundOrder, RefundOrderError, RefundStatus,
+};
 pub use seal::OpenError;
 pub use signature::{SignatureError, SignatureHeaders, WINDOW_SECONDS};
 pub use transaction::{Payment, TradeState, Transaction};

@@ -199,6 +199,6 @@ fn is_unknown_order(fault: &ProviderError) -> bool {
     fault.code() == Some(&ErrorCode::OrderNotExist)
 }
 
-fn to_json(body: &impl Serialize) -> Result<Vec<u8>, KeyError> {
+pub(crate) fn to_json(body: &impl Serialize) -> Result<Vec<u8>, KeyError> {
     serde_json::to_vec(body).map_err(|fault| KeyError::Unreadable("request", fault.to_string()))
 }

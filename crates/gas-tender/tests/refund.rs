@@ -125,6 +125,8 @@ fn answer() -> impl Strategy<Value = RefundAnswer> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// Answers in any order, any number of times: one newest question is pending until the money is back,
     /// which is booked and told once.
     #[test]

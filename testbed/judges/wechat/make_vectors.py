@@ -21,6 +21,7 @@ NOW = 1_764_000_000  # 2025-11-24T16:00:00Z
 NONCE = bytes(range(16))
 VEND = "019aa0b2-6d5c-7c3e-8f3a-5b6c7d8e9f01"
 MCHID, APPID = "1900000109", "wxd678efh567hg6787"
+REFUND = "019aa0b2-6d5c-7c3e-8f3a-5b6c7d8e9f02"
 NOTIFY_URL = "https://pay.example/v1/notifications/wechat"
 APIV3_KEY = "0123456789abcdef0123456789ABCDEF"
 PUBLIC_KEY_ID = "PUB_KEY_ID_0119000001092025112400000000000000"
@@ -121,6 +122,23 @@ def transaction(**changes):
     return {field: value for field, value in paid.items() if value is not None}
 
 
+def refund(**changes):
+    told = {
+        "refund_id": "50300001232025112400000000001",
+        "out_refund_no": REFUND,
+        "transaction_id": "4200001234202511240000000001",
+        "out_trade_no": order,
+        "channel": "ORIGINAL",
+        "user_received_account": "支付用户零钱",
+        "create_time": "2025-11-24T23:59:40+08:00",
+        "success_time": "2025-11-24T23:59:45+08:00",
+        "status": "SUCCESS",
+        "amount": {"total": 20000, "refund": 20000, "payer_total": 20000, "payer_refund": 20000, "currency": "CNY"},
+    }
+    told.update(changes)
+    return {field: value for field, value in told.items() if value is not None}
+
+
 def notification(plain, event="TRANSACTION.SUCCESS", **sealing):
     return {
         "id": "EV-2018022511223320873",
@@ -156,6 +174,7 @@ vectors = {
     "nonce": NONCE.hex(),
     "vend": VEND,
     "order_number": order,
+    "refund_number": REFUND,
     "notify_url": NOTIFY_URL,
     "credentials": {
         "mchid": MCHID,
@@ -184,6 +203,20 @@ vectors = {
         request("prepay", "POST", "/v3/pay/transactions/native", native),
         request("query", "GET", f"{by_number}?mchid={MCHID}"),
         request("close", "POST", f"{by_number}/close", dumps({"mchid": MCHID})),
+        request(
+            "refund",
+            "POST",
+            "/v3/refund/domestic/refunds",
+            dumps(
+                {
+                    "out_trade_no": order,
+                    "out_refund_no": REFUND,
+                    "reason": "燃气退款",
+                    "amount": {"refund": 20000, "total": 20000, "currency": "CNY"},
+                }
+            ),
+        ),
+        request("query refund", "GET", f"/v3/refund/domestic/refunds/{REFUND}"),
         request("certificates", "GET", "/v3/certificates"),
     ],
     "answers": [
@@ -204,6 +237,16 @@ vectors = {
         message("amount of nothing", transaction(amount={"total": 0, "currency": "CNY"})),
         message("amount as text", transaction(amount={"total": "20000", "currency": "CNY"})),
         message("other attempt", transaction(out_trade_no=order[:-2] + "02")),
+        message("refund done", refund()),
+        message("refund under way", refund(status="PROCESSING", success_time=None)),
+        message("refund closed", refund(status="CLOSED", success_time=None)),
+        message("refund abnormal", refund(status="ABNORMAL", success_time=None)),
+        message("refund dreaming", refund(status="DREAMING")),
+        message("refund done, nobody knows when", refund(success_time=None)),
+        message("refund of nothing", refund(amount={"refund": 0, "total": 20000, "currency": "CNY"})),
+        message("other refund", refund(out_refund_no=REFUND + "-2")),
+        message("refund of another order", refund(out_trade_no=order[:-2] + "02")),
+        message("refund in another currency", refund(amount={"refund": 20000, "currency": "USD"})),
         message("closing", "", status=204),
         message("by an expired certificate", transaction(), serial="%X" % expired.serial_number),
         message(
