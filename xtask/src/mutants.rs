@@ -172,6 +172,17 @@ fn mutate(root: &Path, program: &Path, work: &Path, since: Option<&str>) -> anyh
         .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
         .env("CARGO_TARGET_DIR", work.join("build"))
         .current_dir(root);
+    // With nextest the first test that fails ends the mutant, and not the end of its program.
+    let nextest = Command::new(env!("CARGO"))
+        .args(["nextest", "--version"])
+        .output();
+    if nextest.is_ok_and(|said| said.status.success()) {
+        command.args(["--test-tool", "nextest"]);
+        command.args([
+            "--cargo-test-arg=--max-fail",
+            "--cargo-test-arg=1:immediate",
+        ]);
+    }
     if let Some(since) = since {
         command.arg("--in-diff").arg(changes(root, work, since)?);
     }
