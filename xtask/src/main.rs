@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod mutants;
+mod planted;
 mod steps;
 mod tidy;
 
@@ -39,6 +40,11 @@ enum What {
         #[arg(long)]
         bless: bool,
     },
+    /// Plant known bugs in a copy of the code, one at a time: the simulator must find each
+    Planted {
+        /// Only these (names of files in crates/gas-sim/planted)
+        names: Vec<String>,
+    },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -51,6 +57,7 @@ fn main() -> anyhow::Result<ExitCode> {
             report(&found)?;
             found.is_empty()
         }
+        What::Planted { names } => planted::run(&root, &names)?,
     };
     Ok(if clean {
         ExitCode::SUCCESS

@@ -15,16 +15,16 @@ pub(crate) enum Event {
     Phone(usize, PhoneEvent),
     /// A message arrives at a server.
     Arrives(Arrival),
-    /// An answer arrives at who asked.
+    /// An answer arrives at who asked, or its patience ends.
     Answered(Reply),
-    /// Whoever asked waits no longer.
-    GivenUp(Reply),
     /// A server looks at its outbox.
     Pump(usize),
     /// A server goes on after it yielded.
     GoesOn(usize, u32, u64),
     /// A server starts again.
     Restarts(usize, u32),
+    /// A server's clock is set right.
+    ClockRight(usize),
     /// A server's disk has room again.
     DiskHasRoom(usize),
     /// The payer of an order pays, if it can be paid.
@@ -101,4 +101,63 @@ pub(crate) enum PhoneEvent {
     Sent { home: usize, link: u64 },
     /// The link is gone.
     LinkGone { home: usize, link: u64 },
+}
+
+impl Event {
+    /// Its name and place, for the trace.
+    pub(crate) const fn name(&self) -> (&'static str, usize) {
+        match self {
+            Self::Card(home, event) => (event.name(), *home),
+            Self::Meter(home, event) => (event.name(), *home),
+            Self::Phone(phone, event) => (event.name(), *phone),
+            Self::Arrives(_) => ("arrives", 0),
+            Self::Answered(_) => ("answered", 0),
+            Self::Pump(server) => ("pump", *server),
+            Self::GoesOn(server, ..) => ("goes on", *server),
+            Self::Restarts(server, _) => ("restarts", *server),
+            Self::ClockRight(server) => ("clock right", *server),
+            Self::DiskHasRoom(server) => ("disk has room", *server),
+            Self::Pays { utility, .. } => ("pays", *utility),
+            Self::Notifies { utility, .. } => ("notifies", *utility),
+            Self::Wants(home) => ("wants", *home),
+            Self::Weather => ("weather", 0),
+            Self::Joins { phone, .. } => ("joins", *phone),
+        }
+    }
+}
+
+impl CardEvent {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Tick { .. } => "card ticks",
+            Self::On => "card on",
+            Self::Written { .. } => "card is written to",
+            Self::Confirmed { .. } => "indication confirmed",
+            Self::LinkGone { .. } => "card's link gone",
+            Self::Serial { .. } => "card hears its meter",
+        }
+    }
+}
+
+impl MeterEvent {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Serial { .. } => "meter hears its card",
+            Self::Sends { .. } => "meter answers",
+            Self::On => "meter on",
+            Self::Press => "button pressed",
+        }
+    }
+}
+
+impl PhoneEvent {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Wakes { .. } => "phone wakes",
+            Self::Link { .. } => "phone connects",
+            Self::Value { .. } => "phone hears the card",
+            Self::Sent { .. } => "phone's value taken",
+            Self::LinkGone { .. } => "phone's link gone",
+        }
+    }
 }

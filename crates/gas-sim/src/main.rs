@@ -1,2 +1,227 @@
-//! The simulator.
-fn main() {}
+//! `gas-sim`: runs worlds by seed, and says what came of them.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Parser, Subcommand};
+use gas_sim::{Outcome, Settings, Summary, run};
+
+/// Vends of one world: enough for every fault to meet every state, few enough to read its timeline.
+const WORLD_VENDS: u32 = 100;
+/// How often it is said how far it came.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// The deterministic simulator: the real cores, every fault, by seed.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// One world, twice: the same seed must give the same trace. Prints its timeline where it fails.
+    Seed(SeedArguments),
+    /// Many worlds, one seed after the other, until so many vends have begun.
+    Many(ManyArguments),
+    /// Every seed that once found a bug, again.
+    Kept,
+}
+
+/// How worlds are made.
+#[derive(Args, Clone, Copy)]
+struct WorldArguments {
+    /// Vends of one world.
+    #[arg(long, default_value_t = WORLD_VENDS)]
+    world_vends: u32,
+    /// Rates of all faults, in per cent of the usual ones.
+    #[arg(long, default_value_t = 100)]
+    faults: u32,
+    /// Stores on SQLite instead of in memory.
+    #[arg(long)]
+    sqlite: bool,
+}
+
+#[derive(Args)]
+struct SeedArguments {
+    /// The world's seed.
+    #[arg(long)]
+    seed: u64,
+    #[command(flatten)]
+    world: WorldArguments,
+    /// Print the timeline, also where all is well.
+    #[arg(long)]
+    timeline: bool,
+}
+
+#[derive(Args)]
+struct ManyArguments {
+    /// The first world's seed; the others follow.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// How many vends are begun in all.
+    #[arg(long)]
+    vends: u64,
+    #[command(flatten)]
+    world: WorldArguments,
+    /// Begin no world after so many seconds.
+    #[arg(long)]
+    at_most_s: Option<u64>,
+    /// Write a report here (Markdown), and a picture beside it (SVG).
+    #[arg(long)]
+    report: Option<PathBuf>,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    // A database's connections live on a runtime's thread; its futures are polled by the simulator.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let _entered = runtime.enter();
+    match Arguments::parse().command {
+        Command::Seed(arguments) => seed(&arguments),
+        Command::Many(arguments) => many(&arguments),
+        Command::Kept => kept(),
+    }
+}
+
+fn settings(seed: u64, world: WorldArguments) -> Settings {
+    Settings {
+        seed,
+        vends: world.world_vends,
+        faults_percent: world.faults,
+        recording: false,
+        sqlite: world.sqlite,
+    }
+}
+
+fn run_world(settings: &Settings) -> anyhow::Result<Outcome> {
+    run(settings).map_err(|why| anyhow::anyhow!("world {} cannot be made: {why}", settings.seed))
+}
+
+fn seed(arguments: &SeedArguments) -> anyhow::Result<ExitCode> {
+    let mut settings = settings(arguments.seed, arguments.world);
+    settings.recording = true;
+    let first = run_world(&settings)?;
+    let second = run_world(&settings)?;
+    if (first.hash, &first.violations) != (second.hash, &second.violations) {
+        let lines = first.timeline.iter().zip(&second.timeline);
+        for (one, other) in lines.skip_while(|(one, other)| one == other).take(3) {
+            say(&format!("once   {one}\nagain  {other}"))?;
+        }
+        bail!(
+            "seed {} gave two traces, {:032x} and {:032x}: something here is not deterministic",
+            arguments.seed,
+            first.hash,
+            second.hash
+        );
+    }
+    if arguments.timeline || !second.violations.is_empty() {
+        for line in &second.timeline {
+            say(line)?;
+        }
+    }
+    let mut summary = Summary::default();
+    summary.add(&second);
+    say(&format!("trace {:032x}, twice", second.hash))?;
+    for violation in &second.violations {
+        say(&format!("VIOLATION {violation}"))?;
+    }
+    Ok(exit(&summary))
+}
+
+fn many(arguments: &ManyArguments) -> anyhow::Result<ExitCode> {
+    let mut summary = Summary::default();
+    let began = Instant::now();
+    let mut said = began;
+    let mut seed = arguments.from;
+    let most = arguments.at_most_s.map(Duration::from_secs);
+    while summary.vends < arguments.vends && summary.violations.is_empty() {
+        if most.is_some_and(|most| began.elapsed() > most) {
+            say(&format!("the time is over; {} vends were wanted", arguments.vends))?;
+            break;
+        }
+        summary.add(&run_world(&settings(seed, arguments.world))?);
+        seed += 1;
+        if said.elapsed() > SAY_EVERY {
+            said = Instant::now();
+            say(&summary.line(began.elapsed()))?;
+        }
+    }
+    let took = began.elapsed();
+    say(&summary.line(took))?;
+    if let Some(report) = &arguments.report {
+        write_report(arguments, report, &summary, took)?;
+    }
+    let sqlite = if arguments.world.sqlite { " --sqlite" } else { "" };
+    for (seed, violation) in &summary.violations {
+        say(&format!("VIOLATION {violation}"))?;
+        say(&format!(
+            "replay it: ./x sim --seed {seed} --world-vends {} --faults {}{sqlite}",
+            arguments.world.world_vends, arguments.world.faults
+        ))?;
+    }
+    Ok(exit(&summary))
+}
+
+/// Runs what `kept.txt` lists: seed, vends of the world, per cent of faults, and what it once found.
+fn kept() -> anyhow::Result<ExitCode> {
+    let mut worst = ExitCode::SUCCESS;
+    let lines = include_str!("../kept.txt").lines();
+    for line in lines.filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        let mut words = line.splitn(4, ' ');
+        let mut number = || -> anyhow::Result<u64> {
+            let word = words.next().context("a line of kept.txt is too short")?;
+            Ok(word.parse()?)
+        };
+        let arguments = SeedArguments {
+            seed: number()?,
+            world: WorldArguments {
+                world_vends: number()?.try_into()?,
+                faults: number()?.try_into()?,
+                sqlite: false,
+            },
+            timeline: false,
+        };
+        say(line)?;
+        if seed(&arguments)? != ExitCode::SUCCESS {
+            worst = ExitCode::FAILURE;
+        }
+    }
+    Ok(worst)
+}
+
+fn write_report(
+    arguments: &ManyArguments,
+    file: &PathBuf,
+    summary: &Summary,
+    took: Duration,
+) -> anyhow::Result<()> {
+    let picture = file.with_extension("svg");
+    let name = picture.file_name().unwrap_or_default().to_string_lossy();
+    let store = if arguments.world.sqlite { "SQLite" } else { "in memory" };
+    let command = format!("./x soak --vends {}", arguments.vends);
+    let text = summary.report(&command, store, took, &name);
+    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    std::fs::write(&picture, summary.picture())
+        .with_context(|| format!("cannot write {}", picture.display()))
+}
+
+fn exit(summary: &Summary) -> ExitCode {
+    if summary.violations.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn say(line: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}

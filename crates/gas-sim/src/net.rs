@@ -3,7 +3,7 @@
 use gas_api::cloud::{Consent, Nonce, NonceWanted, ReceiptDelivered, Vend, VendWanted};
 use gas_api::company::{
     BelievedState, Nonces, NoncesWanted, QuoteMade, QuoteWanted, ReceiptBelieved, ReceiptReported,
-    ReservationWanted, Reserved, Sale, SaleWanted, StateReported,
+    RecordsBelieved, RecordsReported, ReservationWanted, Reserved, Sale, SaleWanted, StateReported,
 };
 use gas_api::pay::{Tender, TenderEvent, TenderWanted};
 use gas_tender::{CloseOutcome, Event as TenderCoreEvent, QueryAnswer};
@@ -22,6 +22,16 @@ pub(crate) enum Ask {
     Provider(ProviderAsk),
 }
 
+impl Ask {
+    /// Whether it leaves the server's outbox as it is.
+    pub(crate) const fn reads_only(&self) -> bool {
+        matches!(
+            self,
+            Self::Cloud(CloudAsk::Show(_) | CloudAsk::Nonce(_)) | Self::Pay(PayAsk::Show(_, false))
+        )
+    }
+}
+
 /// Of the gas company's server.
 #[derive(Clone, Debug)]
 pub(crate) enum CompanyAsk {
@@ -32,6 +42,7 @@ pub(crate) enum CompanyAsk {
     Release(VendId),
     Sell(VendId, SaleWanted),
     Receipt(VendId, ReceiptReported),
+    Records(RecordsReported),
 }
 
 /// Of the payment server.
@@ -76,6 +87,7 @@ pub(crate) enum Told {
     Reserved(Reserved),
     Sale(Box<Sale>),
     Receipt(Box<ReceiptBelieved>),
+    Records(RecordsBelieved),
     Tender(Box<Tender>),
     Nonce(Nonce),
     Vend(Box<Vend>),
@@ -107,11 +119,20 @@ pub(crate) enum Asker {
     Nobody,
 }
 
+/// Who is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum To {
+    /// A server, by its place in the world.
+    Server(usize),
+    /// The provider of a utility.
+    Provider(usize),
+}
+
 /// A message that arrives.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
-    /// The server.
-    pub(crate) server: usize,
+    /// Where.
+    pub(crate) to: To,
     /// What is asked.
     pub(crate) ask: Ask,
     /// Who asks.

@@ -115,10 +115,9 @@ impl Phone {
         self.walk.take().and_then(|walk| walk.card)
     }
 
-    /// Whether a vend is left to go on with: one that is open, and not known to have expired unpaid.
+    /// What is left to go on with: what has ended is not kept.
     pub(crate) fn open_vends(&self) -> Vec<VendId> {
-        let open = self.saved.iter().filter(|(_, top_up)| top_up.is_open());
-        open.map(|(vend, _)| *vend).collect()
+        self.saved.keys().copied().collect()
     }
 }
 

@@ -9,7 +9,7 @@ use gas_units::{UnixMillis, VendId};
 
 use crate::event::{CardEvent, Event as Happening, PhoneEvent};
 use crate::fault::Fault;
-use crate::net::{Ask, Asker, CloudAsk, Failure, Outcome, Told};
+use crate::net::{Ask, Asker, CloudAsk, Failure, Outcome, To, Told};
 use crate::phone::{Asked, CardWork, Doing, Line, Payer, Walk, request_id};
 use crate::world::World;
 
@@ -92,7 +92,7 @@ impl World {
         self.phone_resumes(place, vend);
     }
 
-    fn wake_phone(&mut self, place: usize, after_ms: u64) {
+    pub(crate) fn wake_phone(&mut self, place: usize, after_ms: u64) {
         let phone = &mut self.phones[place];
         phone.wake += 1;
         let (life, wake) = (phone.life, phone.wake);
@@ -139,7 +139,8 @@ impl World {
                 self.ask_cloud(place, CloudAsk::Begin(vend, wanted), Asked::Vend);
             }
             Step::Offer => {
-                let agrees = self.sim.rng.chance(97_000);
+                let sure = self.vends.get(&vend).is_some_and(|truth| truth.sure);
+                let agrees = sure || self.sim.rng.chance(97_000);
                 let event = if agrees {
                     Event::Agreed(self.phone_time())
                 } else {
@@ -218,8 +219,8 @@ impl World {
             walk.doing = Doing::Asking { call, what };
         }
         let asker = Asker::Phone { phone: place, life };
-        let server = self.cloud_of(self.phones[place].utility);
-        self.send(server, Ask::Cloud(ask), asker, call);
+        let cloud = self.utilities[self.phones[place].utility].cloud;
+        self.send(To::Server(cloud), Ask::Cloud(ask), asker, call);
     }
 
     /// An answer, or the end of patience.

@@ -46,8 +46,8 @@ pub(crate) struct CardDid {
 }
 
 impl Card {
-    /// A new card, not switched on yet.
-    pub(crate) fn new(number: u64, rng: Rng) -> Self {
+    /// A new card, not switched on yet. `life` counts on from the card that was there before.
+    pub(crate) fn new(number: u64, rng: Rng, life: u32) -> Self {
         let flash = Flash::blank(rng);
         let digits = format!("{:016}", number % 10_000_000_000_000_000);
         Self {
@@ -59,7 +59,7 @@ impl Card {
                 .parse()
                 .unwrap_or_else(|_| unreachable!("16 digits are a card number")),
             on_since: 0,
-            life: 0,
+            life,
             tick: None,
         }
     }

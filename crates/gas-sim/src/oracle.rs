@@ -1,0 +1,284 @@
+//! What must hold, computed slowly and obviously from the truth: what the provider was paid, what the meters
+//! show, what the household burnt. Nothing here asks the code under test what is right.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gas_api::cloud::{Vend, VendState};
+use gas_statement::{Quote, Signed};
+use gas_token::{Tagged, Total};
+use gas_units::{Money, Unit, VendId, Volume};
+
+use crate::server::Truth;
+use crate::world::World;
+
+/// The truth about one vend.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VendTruth {
+    /// The home whose meter it is for.
+    pub(crate) home: usize,
+    /// Its payer agrees, pays and says so.
+    pub(crate) sure: bool,
+    /// What was quoted: credit in the meter's unit, and price.
+    pub(crate) quoted: Option<(u32, Money)>,
+    /// When the payer decided to pay, if so.
+    pub(crate) pays_at: Option<u64>,
+    /// When money moved.
+    pub(crate) paid_at: Option<u64>,
+    /// When a phone first had the proof that it is settled.
+    pub(crate) accepted_at: Option<u64>,
+    /// The furthest state that a phone was shown.
+    pub(crate) state: Option<VendState>,
+    /// Its token, once shown.
+    pub(crate) token: Option<(u32, u32)>,
+}
+
+/// The truth about one meter.
+#[derive(Clone, Debug)]
+pub(crate) struct MeterTruth {
+    pub(crate) unit: Unit,
+    /// Credit and register from the factory.
+    pub(crate) start_balance: i32,
+    pub(crate) start_register: Volume,
+    /// Price of gas in 0.01 fen for 0.01 m³, one tier only.
+    pub(crate) price: u32,
+    /// Credit of everything that was paid for this meter.
+    pub(crate) paid: u64,
+    /// What it has shown at any time: sequence, total, balance, register.
+    pub(crate) shown: BTreeSet<(u32, u32, i32, u32)>,
+    pub(crate) last: Option<(u32, u32, i32, u32)>,
+}
+
+impl MeterTruth {
+    pub(crate) fn new(unit: Unit, balance: i32, register: Volume, price: u32) -> Self {
+        Self {
+            unit,
+            start_balance: balance,
+            start_register: register,
+            price,
+            paid: 0,
+            shown: BTreeSet::new(),
+            last: None,
+        }
+    }
+
+    /// What so much gas takes from the balance.
+    fn cost(&self, burnt: u32) -> i64 {
+        match self.unit {
+            Unit::CentiCubicMetre => i64::from(burnt),
+            // The meter takes whole fen as soon as they are owed.
+            Unit::Fen => i64::from(burnt) * i64::from(self.price) / 100,
+        }
+    }
+}
+
+impl World {
+    /// Looks at a meter, after anything that happened to it.
+    pub(crate) fn watch_meter(&mut self, home: usize) {
+        let Some(view) = self.homes[home].meter.view() else {
+            return;
+        };
+        let truth = &mut self.meters[home];
+        let register = view.register_centi_m3.centi_m3();
+        let now = (view.last_seq, view.total, view.balance, register);
+        if truth.last == Some(now) {
+            return;
+        }
+        let before = truth.last.replace(now);
+        truth.shown.insert(now);
+        let mut wrong = Vec::new();
+        let burnt = register.saturating_sub(truth.start_register.centi_m3());
+        let balance = i64::from(truth.start_balance) + i64::from(view.total) - truth.cost(burnt);
+        if i64::from(view.balance) != balance {
+            wrong.push(format!(
+                "the balance is {}, but credit less gas burnt is {balance}",
+                view.balance
+            ));
+        }
+        if u64::from(view.total) > truth.paid {
+            wrong.push(format!(
+                "it was credited {}, but only {} were paid for",
+                view.total, truth.paid
+            ));
+        }
+        if let Some((seq, total, _, register_before)) = before {
+            if view.last_seq < seq || view.total < total {
+                wrong.push(format!(
+                    "sequence or total went back: {seq}, {total} to {}, {}",
+                    view.last_seq, view.total
+                ));
+            }
+            if view.last_seq == seq && view.total != total {
+                wrong.push(format!("the total changed without a token, from {total}"));
+            }
+            // What was burnt since the last snapshot may be lost with the power, never more.
+            if register + 100 < register_before {
+                wrong.push(format!("the register went back from {register_before}"));
+            }
+        }
+        self.sim.line(|| {
+            format!(
+                "meter {home}: sequence {:08x}, total {}, balance {}, register {register}",
+                view.last_seq, view.total, view.balance
+            )
+        });
+        for wrong in wrong {
+            self.violated(format!("meter {home}: {wrong}"));
+        }
+    }
+
+    /// Looks at a vend as the cloud shows it to a phone.
+    pub(crate) fn watch_vend(&mut self, vend: &Vend) {
+        let mut wrong = Vec::new();
+        let id = vend.vend_id;
+        let Some(truth) = self.vends.get_mut(&id) else {
+            self.violated(format!("the cloud shows vend {id}, which nobody began"));
+            return;
+        };
+        if truth.state != Some(vend.state) {
+            truth.state = Some(vend.state);
+            self.sim
+                .trace
+                .line(self.sim.now, || format!("vend {id}: {:?}", vend.state));
+        }
+        if truth.quoted.is_none() {
+            let utility = &self.utilities[self.homes[truth.home].utility];
+            match Signed::<Quote>::verify(&vend.quote.0, &utility.trust.company) {
+                Ok(quote) => {
+                    let quote = quote.statement();
+                    truth.quoted = u32::try_from(quote.credit())
+                        .ok()
+                        .map(|credit| (credit, quote.payable()));
+                    let meter = &self.meters[truth.home];
+                    if let Err(why) = check_quote(quote, meter) {
+                        wrong.push(why);
+                    }
+                }
+                Err(error) => wrong.push(format!("its quote is not genuine: {error}")),
+            }
+        }
+        if vend.payment.is_some() && truth.paid_at.is_none() {
+            wrong.push("is said to be paid, but no money has moved".to_owned());
+        }
+        if let Some(token) = &vend.token {
+            match Tagged::<Total>::parse(&token.0) {
+                Ok(token) => {
+                    truth.token = Some((token.message.seq.bits(), token.message.total));
+                    if truth.paid_at.is_none() {
+                        wrong.push("has a token, but no money has moved".to_owned());
+                    }
+                }
+                Err(error) => wrong.push(format!("its token cannot be read: {error}")),
+            }
+        }
+        if vend.state == VendState::Accepted {
+            let (seq, total) = truth.token.unwrap_or((u32::MAX, u32::MAX));
+            let on_meter = self.meters[truth.home].last.unwrap_or_default();
+            if (on_meter.0, on_meter.1) < (seq, total) {
+                wrong.push(format!(
+                    "is accepted as token {seq:08x}, but its meter has taken {:08x} only",
+                    on_meter.0
+                ));
+            }
+        }
+        for wrong in wrong {
+            self.violated(format!("vend {id} {wrong}"));
+        }
+    }
+
+    /// A phone has the proof that a vend is settled.
+    pub(crate) fn vend_accepted(&mut self, vend: VendId) {
+        let now = self.sim.now;
+        let Some(truth) = self.vends.get_mut(&vend) else {
+            return;
+        };
+        truth.accepted_at.get_or_insert(now);
+        if truth.paid_at.is_none() {
+            self.violated(format!("vend {vend} is accepted, but nobody paid"));
+        }
+    }
+
+    /// Money has moved at the provider.
+    pub(crate) fn money_moved(&mut self, vend: VendId) {
+        let now = self.sim.now;
+        let Some(truth) = self.vends.get_mut(&vend) else {
+            self.violated(format!("money moved for vend {vend}, which nobody began"));
+            return;
+        };
+        if truth.paid_at.replace(now).is_some() {
+            self.violated(format!("money moved twice for vend {vend}"));
+            return;
+        }
+        let home = truth.home;
+        match truth.quoted {
+            Some((credit, _)) => self.meters[home].paid += u64::from(credit),
+            None => self.violated(format!("vend {vend} was paid before anybody saw its quote")),
+        }
+    }
+
+    /// Whether the payer of a vend has paid or means to.
+    pub(crate) fn pays_or_paid(&self, vend: VendId) -> bool {
+        self.vends
+            .get(&vend)
+            .is_some_and(|truth| truth.pays_at.is_some() || truth.paid_at.is_some())
+    }
+
+    /// What is not as it must be once everything has come to rest; empty when all is well.
+    pub(crate) fn at_rest(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (id, truth) in &self.vends {
+            if truth.paid_at.is_some() && truth.accepted_at.is_none() {
+                wrong.push(format!(
+                    "vend {id} was paid at {} and is stuck, last shown as {:?}",
+                    crate::trace::Clock(truth.paid_at.unwrap_or_default()),
+                    truth.state
+                ));
+            }
+        }
+        for (home, truth) in self.meters.iter().enumerate() {
+            let total = truth.last.map_or(0, |(_, total, _, _)| u64::from(total));
+            if total != truth.paid {
+                wrong.push(format!(
+                    "meter {home} was credited {total}, but {} were paid for",
+                    truth.paid
+                ));
+            }
+        }
+        for (place, utility) in self.utilities.iter().enumerate() {
+            let paid: BTreeMap<VendId, Money> = utility.provider.paid().collect();
+            let meters = self
+                .homes
+                .iter()
+                .zip(&self.meters)
+                .filter(|(home, _)| home.utility == place)
+                .map(|(home, meter)| (home.number, meter))
+                .collect();
+            let truth = Truth {
+                paid: &paid,
+                meters: &meters,
+            };
+            let servers = self.servers.iter().filter(|server| server.utility() == place);
+            for why in servers.flat_map(|server| server.program.audit(&truth)) {
+                wrong.push(format!("utility {place}: {why}"));
+            }
+        }
+        wrong
+    }
+}
+
+/// A quote, computed again in the obvious way: one price, no arrears.
+fn check_quote(quote: &Quote, meter: &MeterTruth) -> Result<(), String> {
+    let payable = quote.payable().fen();
+    let credit = i64::from(quote.credit());
+    let price = i64::from(meter.price);
+    let right = match meter.unit {
+        // What is paid is what is credited.
+        Unit::Fen => payable == credit,
+        // Rounded up to whole fen.
+        Unit::CentiCubicMetre => payable == (credit * price + 99) / 100,
+    };
+    if right && credit > 0 {
+        Ok(())
+    } else {
+        Err(format!("credits {credit} for {payable} fen at {price} fen per m³"))
+    }
+}

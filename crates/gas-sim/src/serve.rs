@@ -1,0 +1,277 @@
+//! Servers at work: their futures, their outboxes, their crashes.
+
+use std::sync::Arc;
+
+use gas_http::{BoxError, DueEffect, Outbox, Problem};
+
+use crate::event::Event;
+use crate::executor::{Job, Turn, turn};
+use crate::fault::Fault;
+use crate::net::{Ask, Asker, Failure, Outcome, To};
+use crate::executor::Target;
+use crate::server::{Ended, Purpose, Task};
+use crate::world::World;
+
+/// Most effects of one lane under way at once, as `gas_http::OutboxRunner` has it.
+const AT_ONCE: usize = 4;
+/// How long an outbox goes unread at least and at most while something is in it, ms.
+const LOOK_AGAIN_MS: u64 = 500;
+const LOOK_AT_LATEST_MS: u64 = 10_000;
+/// How long a server that crashed is down, ms.
+const DOWN_MS: (u64, u64) = (300, 60_000);
+/// How long a yielded future waits for its turn, ms.
+const YIELD_MS: (u64, u64) = (0, 40);
+/// How long a disk stays full, ms.
+const FULL_MS: (u64, u64) = (1_000, 120_000);
+
+impl World {
+    /// A request has arrived at a server that runs.
+    pub(crate) fn serve(&mut self, place: usize, ask: Ask, asker: Asker, call: u64) {
+        let reads_only = ask.reads_only();
+        let Some(job) = self.servers[place].program.answers(ask) else {
+            self.violated(format!("server {place} was asked what it does not answer"));
+            return;
+        };
+        let purpose = Purpose::Request {
+            asker,
+            call,
+            reads_only,
+        };
+        self.start(place, job, purpose);
+    }
+
+    fn start(&mut self, place: usize, job: Job<Ended>, purpose: Purpose) {
+        let number = self.servers[place].add(Task {
+            job,
+            purpose,
+            waits_for: None,
+        });
+        self.run_task(place, number);
+    }
+
+    /// Lets a task go on until it waits, and does what it wants.
+    fn run_task(&mut self, place: usize, number: u64) {
+        let server = &mut self.servers[place];
+        let life = server.life();
+        let wire = server.wire();
+        let Some(task) = server.task(number) else {
+            return;
+        };
+        let how_far = turn(&mut task.job, &wire);
+        // A crash here is one between two effects: behind what it saved, before what it sends.
+        if self.sim.strikes(Fault::ServerCrash) {
+            self.crash(place);
+            return;
+        }
+        match how_far {
+            Turn::Yields => {
+                let (low, high) = YIELD_MS;
+                let after = self.sim.rng.within(low, high);
+                self.sim
+                    .schedule(after, Event::GoesOn(place, life, number));
+            }
+            Turn::Asks(call, target, ask) => {
+                task_waits(self.servers[place].task(number), call);
+                let to = self.address(place, target);
+                let asker = Asker::Task {
+                    server: place,
+                    life,
+                    task: number,
+                };
+                self.send(to, ask, asker, call);
+            }
+            Turn::Ended(ended) => {
+                let task = self.servers[place].end(number);
+                if let Some(task) = task {
+                    self.task_ended(place, task.purpose, ended);
+                }
+            }
+        }
+    }
+
+    fn address(&self, place: usize, target: Target) -> To {
+        let utility = self.servers[place].utility();
+        let of = &self.utilities[utility];
+        match target {
+            Target::Company => To::Server(of.company),
+            Target::Pay => To::Server(of.pay),
+            Target::Cloud => To::Server(of.cloud),
+            Target::Provider => To::Provider(utility),
+        }
+    }
+
+    fn task_ended(&mut self, place: usize, purpose: Purpose, ended: Ended) {
+        match (purpose, ended) {
+            (
+                Purpose::Request {
+                    asker,
+                    call,
+                    reads_only,
+                },
+                Ended::Answer(outcome),
+            ) => {
+                let outcome = outcome.map_err(|problem| self.refusal(place, &problem));
+                self.reply(asker, call, outcome);
+                if reads_only {
+                    return;
+                }
+            }
+            (Purpose::Effect { id, attempts, lane }, Ended::Performed(Err(error))) => {
+                self.sim
+                    .line(|| format!("server {place}: {id} not done: {error:?}"));
+                if let Err(error) = self.servers[place].postpone(lane, id, attempts) {
+                    self.sim
+                        .line(|| format!("server {place}: an effect cannot be put off: {error}"));
+                }
+            }
+            (Purpose::Effect { .. }, Ended::Performed(Ok(()))) => {}
+            (Purpose::Request { .. }, Ended::Performed(_))
+            | (Purpose::Effect { .. }, Ended::Answer(_)) => {
+                self.violated(format!("a task of server {place} ended as another kind"));
+            }
+        }
+        self.pump(place);
+    }
+
+    fn refusal(&mut self, place: usize, problem: &Problem) -> Failure {
+        let outside = problem.outside().clone();
+        self.sim.line(|| {
+            format!(
+                "server {place}: answers {} {}",
+                outside.code, outside.detail
+            )
+        });
+        Failure::Problem(Box::new(outside))
+    }
+
+    /// An answer for a task, or the end of its patience.
+    pub(crate) fn task_told(
+        &mut self,
+        place: usize,
+        life: u32,
+        number: u64,
+        call: u64,
+        outcome: Outcome,
+    ) {
+        let server = &mut self.servers[place];
+        if server.life() != life {
+            return;
+        }
+        let wire = server.wire();
+        let Some(task) = server.task(number) else {
+            return;
+        };
+        if task.waits_for != Some(call) {
+            return;
+        }
+        task.waits_for = None;
+        wire.answer(call, outcome);
+        self.run_task(place, number);
+    }
+
+    /// A task that yielded goes on.
+    pub(crate) fn task_goes_on(&mut self, place: usize, life: u32, number: u64) {
+        if self.servers[place].life() == life {
+            self.run_task(place, number);
+        }
+    }
+
+    /// Reads the outboxes, starts what is due, and comes back when something will be.
+    pub(crate) fn pump(&mut self, place: usize) {
+        let life = self.servers[place].life();
+        for lane in 0..self.servers[place].program.lanes() {
+            if self.servers[place].life() != life || !self.servers[place].is_up() {
+                return;
+            }
+            self.pump_lane(place, lane);
+        }
+    }
+
+    fn pump_lane(&mut self, place: usize, lane: usize) {
+        let life = self.servers[place].life();
+        let now = self.servers[place].time();
+        let under_way = self.servers[place].under_way(lane);
+        let Some(next) = self.servers[place].next_due(lane) else {
+            return;
+        };
+        if next <= now && under_way < AT_ONCE {
+            for due in self.servers[place].due(lane, AT_ONCE + under_way) {
+                let DueJob { id, attempts, job } = due;
+                let busy = self.servers[place].under_way(lane) >= AT_ONCE;
+                if busy || self.servers[place].performs(&id) {
+                    continue;
+                }
+                let purpose = Purpose::Effect { id, attempts, lane };
+                self.start(place, job, purpose);
+                if self.servers[place].life() != life {
+                    return;
+                }
+            }
+        }
+        let wait = next.millis().saturating_sub(now.millis());
+        let wait = u64::try_from(wait).unwrap_or(0);
+        // What is due and under way is looked at when it ends; a clock may jump before what is not due.
+        let wait = wait.clamp(LOOK_AGAIN_MS, LOOK_AT_LATEST_MS);
+        let at = self.sim.now + wait;
+        if self.servers[place].pumps_at(at) {
+            self.sim.schedule(wait, Event::Pump(place));
+        }
+    }
+
+    /// All that is not in its store is gone.
+    pub(crate) fn crash(&mut self, place: usize) {
+        self.sim.line(|| format!("server {place}: crashed"));
+        self.servers[place].crash();
+        let (low, high) = DOWN_MS;
+        let down = self.sim.rng.within(low, high);
+        let life = self.servers[place].life();
+        self.sim.schedule(down, Event::Restarts(place, life));
+    }
+
+    /// It starts again from its store.
+    pub(crate) fn restart(&mut self, place: usize, life: u32) {
+        if self.servers[place].life() == life && !self.servers[place].is_up() {
+            self.servers[place].start();
+            self.pump(place);
+        }
+    }
+
+    /// Its disk is full for a while.
+    pub(crate) fn fill_disk(&mut self, place: usize) {
+        self.servers[place].program.fail_writes(true);
+        let (low, high) = FULL_MS;
+        let full = self.sim.rng.within(low, high);
+        self.sim.schedule(full, Event::DiskHasRoom(place));
+    }
+}
+
+fn task_waits(task: Option<&mut Task>, call: u64) {
+    if let Some(task) = task {
+        task.waits_for = Some(call);
+    }
+}
+
+/// An effect that is due, as a future that performs it.
+pub(crate) struct DueJob {
+    pub(crate) id: String,
+    pub(crate) attempts: u32,
+    pub(crate) job: Job<Ended>,
+}
+
+/// The due effects of an outbox, each as a future.
+pub(crate) async fn due_jobs<O: Outbox>(
+    outbox: Arc<O>,
+    now: gas_units::UnixMillis,
+    limit: usize,
+) -> Result<Vec<DueJob>, BoxError> {
+    let due = outbox.due(now, limit).await?;
+    let jobs = due.into_iter().map(|due: DueEffect<O::Effect>| {
+        let outbox = Arc::clone(&outbox);
+        DueJob {
+            id: due.id.clone(),
+            attempts: due.attempts,
+            job: Box::pin(async move { Ended::Performed(outbox.perform(due).await) }),
+        }
+    });
+    Ok(jobs.collect())
+}

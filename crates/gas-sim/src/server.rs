@@ -1,0 +1,269 @@
+//! A server of the world: the real program's logic over its store, without HTTP.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use gas_http::{BoxError, Clock, Problem};
+use gas_phone::Trust;
+use gas_units::UnixMillis;
+
+use crate::executor::{Job, Wire, finish};
+use crate::net::{Ask, Asker, Told};
+use crate::serve::DueJob;
+use crate::world::World;
+
+/// Where stores are.
+#[derive(Clone, Debug)]
+pub(crate) enum Stores {
+    /// In memory.
+    Memory,
+    /// SQLite files in this folder, which goes with the last one who holds it.
+    Sqlite(Arc<tempfile::TempDir>),
+}
+
+/// The keys of a utility. Each server takes what is its own.
+pub(crate) struct Keys {
+    pub(crate) master: [u8; 16],
+    pub(crate) company: [u8; 32],
+    pub(crate) pay: [u8; 32],
+    pub(crate) trust: Trust,
+}
+
+/// How a task ended.
+pub(crate) enum Ended {
+    /// A request, with what is answered.
+    Answer(Result<Told, Problem>),
+    /// An effect; an error means that it is performed again.
+    Performed(Result<(), BoxError>),
+}
+
+/// What a task is for.
+#[derive(Debug)]
+pub(crate) enum Purpose {
+    /// Somebody's request.
+    Request {
+        asker: Asker,
+        call: u64,
+        /// It leaves nothing to be done.
+        reads_only: bool,
+    },
+    /// An effect of the outbox.
+    Effect {
+        id: String,
+        attempts: u32,
+        lane: usize,
+    },
+}
+
+/// A future at work.
+pub(crate) struct Task {
+    pub(crate) job: Job<Ended>,
+    pub(crate) purpose: Purpose,
+    /// The call whose answer it waits for.
+    pub(crate) waits_for: Option<u64>,
+}
+
+/// A server.
+pub(crate) struct Server {
+    utility: usize,
+    pub(crate) program: Box<dyn Program>,
+    life: u32,
+    wire: Wire,
+    tasks: BTreeMap<u64, Task>,
+    next_task: u64,
+    pumps_at: Option<u64>,
+    time: Time,
+}
+
+/// A server's clock, as the world sets it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Time {
+    now: Arc<AtomicU64>,
+    off: Arc<AtomicI64>,
+}
+
+/// What a server is: its store, which stays, and its program, which starts and crashes.
+pub(crate) trait Program {
+    /// Starts it from its store.
+    fn start(&mut self);
+    /// All that is not in its store is gone.
+    fn crash(&mut self);
+    /// Whether it runs.
+    fn is_up(&self) -> bool;
+    /// Its answer to a request, as a future; `None` for what it is never asked.
+    fn answers(&self, ask: Ask) -> Option<Job<Ended>>;
+    /// How many outboxes it has.
+    fn lanes(&self) -> usize {
+        0
+    }
+    /// What is due in one of them.
+    fn due(&self, _lane: usize, _now: UnixMillis, _limit: usize) -> Due {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    /// When something will be.
+    fn next_due(&self, _lane: usize) -> Job<Result<Option<UnixMillis>, BoxError>> {
+        Box::pin(async { Ok(None) })
+    }
+    /// Puts an effect off that failed.
+    fn postpone(
+        &self,
+        _lane: usize,
+        _id: String,
+        _attempts: u32,
+        _now: UnixMillis,
+    ) -> Job<Result<(), BoxError>> {
+        Box::pin(async { Ok(()) })
+    }
+    /// Its disk is full, or has room again.
+    fn fail_writes(&self, fail: bool);
+    /// What is wrong in its books, given the truth.
+    fn audit(&self, truth: &Truth<'_>) -> Vec<String>;
+    /// Where it is the gas company: its books take a meter in.
+    fn provision(
+        &self,
+        _new: gas_company::NewMeter,
+    ) -> Option<Result<gas_company::Provisioned, String>> {
+        None
+    }
+}
+
+/// What is due, as futures.
+pub(crate) type Due = Job<Result<Vec<DueJob>, BoxError>>;
+
+/// What the world knows, for audits.
+pub(crate) struct Truth<'a> {
+    /// What the provider was paid for this utility.
+    pub(crate) paid: &'a BTreeMap<gas_units::VendId, gas_units::Money>,
+    /// Its meters, by number.
+    pub(crate) meters: &'a BTreeMap<gas_units::MeterNumber, &'a crate::oracle::MeterTruth>,
+}
+
+impl Time {
+    fn time(&self) -> UnixMillis {
+        let now = self.now.load(Ordering::Relaxed);
+        World::time_off(now, self.off.load(Ordering::Relaxed))
+    }
+
+    /// As a server's own clock.
+    pub(crate) fn clock(&self) -> Clock {
+        let time = self.clone();
+        Clock::new(move || time.time())
+    }
+}
+
+impl Server {
+    /// A server that does not run yet.
+    pub(crate) fn new(utility: usize, program: Box<dyn Program>, wire: Wire, time: Time) -> Self {
+        Self {
+            utility,
+            program,
+            life: 0,
+            wire,
+            tasks: BTreeMap::new(),
+            next_task: 0,
+            pumps_at: None,
+            time,
+        }
+    }
+
+    pub(crate) const fn utility(&self) -> usize {
+        self.utility
+    }
+
+    pub(crate) const fn life(&self) -> u32 {
+        self.life
+    }
+
+    pub(crate) fn wire(&self) -> Wire {
+        self.wire.clone()
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.program.is_up()
+    }
+
+    pub(crate) fn start(&mut self) {
+        self.program.start();
+    }
+
+    pub(crate) fn crash(&mut self) {
+        self.tasks.clear();
+        self.life += 1;
+        self.pumps_at = None;
+        self.program.crash();
+    }
+
+    pub(crate) fn add(&mut self, task: Task) -> u64 {
+        self.next_task += 1;
+        self.tasks.insert(self.next_task, task);
+        self.next_task
+    }
+
+    pub(crate) fn task(&mut self, number: u64) -> Option<&mut Task> {
+        self.tasks.get_mut(&number)
+    }
+
+    pub(crate) fn end(&mut self, number: u64) -> Option<Task> {
+        self.tasks.remove(&number)
+    }
+
+    /// How many effects of an outbox are under way.
+    pub(crate) fn under_way(&self, wanted: usize) -> usize {
+        let lane = |task: &&Task| match &task.purpose {
+            Purpose::Effect { lane, .. } => *lane == wanted,
+            Purpose::Request { .. } => false,
+        };
+        self.tasks.values().filter(lane).count()
+    }
+
+    /// Whether an effect is under way.
+    pub(crate) fn performs(&self, wanted: &str) -> bool {
+        self.tasks.values().any(|task| match &task.purpose {
+            Purpose::Effect { id, .. } => id == wanted,
+            Purpose::Request { .. } => false,
+        })
+    }
+
+    /// What is due; nothing where the store cannot be read.
+    pub(crate) fn due(&self, lane: usize, limit: usize) -> Vec<DueJob> {
+        finish(self.program.due(lane, self.time.time(), limit)).unwrap_or_default()
+    }
+
+    /// When something is due next in an outbox.
+    pub(crate) fn next_due(&self, lane: usize) -> Option<UnixMillis> {
+        finish(self.program.next_due(lane)).ok().flatten()
+    }
+
+    pub(crate) fn postpone(&self, lane: usize, id: String, attempts: u32) -> Result<(), BoxError> {
+        finish(self.program.postpone(lane, id, attempts, self.time.time()))
+    }
+
+    /// Takes note that it looks at its outbox at `at`; false where it does so before that anyway.
+    pub(crate) fn pumps_at(&mut self, at: u64) -> bool {
+        let sooner = self.pumps_at.is_none_or(|planned| at < planned);
+        if sooner {
+            self.pumps_at = Some(at);
+        }
+        sooner
+    }
+
+    /// It looks at its outbox now; true where that was the look planned last.
+    pub(crate) fn pumped(&mut self, now: u64) {
+        if self.pumps_at.is_some_and(|planned| planned <= now) {
+            self.pumps_at = None;
+        }
+    }
+
+    pub(crate) fn time(&self) -> UnixMillis {
+        self.time.time()
+    }
+
+    pub(crate) fn tell_time(&self, now: u64) {
+        self.time.now.store(now, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_clock_off(&self, off_ms: i64) {
+        self.time.off.store(off_ms, Ordering::Relaxed);
+    }
+}

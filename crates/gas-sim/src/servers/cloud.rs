@@ -1,0 +1,253 @@
+//! The cloud data server, and the other two as it asks them.
+
+use std::sync::Arc;
+
+use gas_api::company::{
+    BelievedState, Nonces, NoncesWanted, QuoteMade, QuoteWanted, ReceiptBelieved, ReceiptReported,
+    RecordsBelieved, RecordsReported, ReservationWanted, Reserved, Sale, SaleWanted, StateReported,
+};
+use gas_api::pay::{Tender, TenderWanted};
+use gas_cloud::{Answer, Cloud, CompanyPeer, Dispatch, Parts, PayPeer};
+use gas_http::{BoxError, Clock, Outbox as _};
+use gas_phone::Trust;
+use gas_store::cloud::CloudStore;
+use gas_units::{UnixMillis, VendId};
+use gas_vend::Receiver;
+
+use crate::executor::{Job, Target, Wire, finish};
+use crate::net::{Ask, CloudAsk, CompanyAsk, PayAsk, Told};
+use crate::server::{Due, Ended, Keys, Program, Stores, Time, Truth};
+use crate::serve::due_jobs;
+use crate::servers::{answer, unfit};
+
+/// The cloud data server.
+pub(crate) struct CloudProgram {
+    store: CloudStore,
+    trust: Trust,
+    clock: Clock,
+    wire: Wire,
+    running: Option<Running>,
+}
+
+struct Running {
+    cloud: Arc<Cloud>,
+    outboxes: [Arc<Dispatch>; 2],
+}
+
+impl CloudProgram {
+    pub(crate) fn new(
+        utility: usize,
+        keys: &Keys,
+        stores: &Stores,
+        time: &Time,
+        wire: Wire,
+    ) -> Result<Self, String> {
+        let store = match stores {
+            Stores::Memory => CloudStore::in_memory(),
+            Stores::Sqlite(folder) => {
+                let file = folder.path().join(format!("cloud-{utility}.db"));
+                finish(CloudStore::open(&file)).map_err(|error| error.to_string())?
+            }
+        };
+        Ok(Self {
+            store,
+            trust: keys.trust.clone(),
+            clock: time.clock(),
+            wire,
+            running: None,
+        })
+    }
+
+    fn outbox(&self, lane: usize) -> Option<Arc<Dispatch>> {
+        self.running.as_ref()?.outboxes.get(lane).map(Arc::clone)
+    }
+}
+
+impl Program for CloudProgram {
+    fn start(&mut self) {
+        let cloud = Arc::new(Cloud::new(Parts {
+            store: self.store.clone(),
+            company: Arc::new(Peer(self.wire.clone())),
+            pay: Arc::new(Peer(self.wire.clone())),
+            company_key: self.trust.company.clone(),
+            pay_key: self.trust.pay.clone(),
+            clock: self.clock.clone(),
+        }));
+        let outboxes = [Receiver::Company, Receiver::Pay]
+            .map(|receiver| Arc::new(Dispatch::new(Arc::clone(&cloud), receiver)));
+        self.running = Some(Running { cloud, outboxes });
+    }
+
+    fn crash(&mut self) {
+        self.running = None;
+    }
+
+    fn is_up(&self) -> bool {
+        self.running.is_some()
+    }
+
+    fn answers(&self, ask: Ask) -> Option<Job<Ended>> {
+        let cloud = Arc::clone(&self.running.as_ref()?.cloud);
+        let Ask::Cloud(ask) = ask else {
+            return None;
+        };
+        Some(Box::pin(async move {
+            Ended::Answer(match ask {
+                CloudAsk::Nonce(wanted) => cloud.nonce(wanted).await.map(Told::Nonce),
+                CloudAsk::Begin(vend, wanted) => vend_told(cloud.begin(vend, wanted).await),
+                CloudAsk::Tender(vend, consent) => {
+                    vend_told(cloud.ask_tender(vend, consent).await)
+                }
+                CloudAsk::Confirm(vend, consent) => match cloud.confirm(vend, consent).await {
+                    Ok(_) => vend_told(cloud.ask_at_once(vend).await),
+                    Err(problem) => Err(problem),
+                },
+                CloudAsk::Show(vend) => vend_told(cloud.show(vend).await),
+                CloudAsk::Receipt(vend, delivered) => {
+                    vend_told(cloud.deliver_receipt(vend, delivered).await)
+                }
+                CloudAsk::TenderEvent(event) => {
+                    cloud.tender_event(event).await.map(|()| Told::Done)
+                }
+            })
+        }))
+    }
+
+    fn lanes(&self) -> usize {
+        2
+    }
+
+    fn due(&self, lane: usize, now: UnixMillis, limit: usize) -> Due {
+        match self.outbox(lane) {
+            Some(outbox) => Box::pin(due_jobs(outbox, now, limit)),
+            None => Box::pin(async { Ok(Vec::new()) }),
+        }
+    }
+
+    fn next_due(&self, lane: usize) -> Job<Result<Option<UnixMillis>, BoxError>> {
+        let outbox = self.outbox(lane);
+        Box::pin(async move {
+            match outbox {
+                Some(outbox) => outbox.next_due().await,
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn postpone(
+        &self,
+        lane: usize,
+        id: String,
+        attempts: u32,
+        now: UnixMillis,
+    ) -> Job<Result<(), BoxError>> {
+        let outbox = self.outbox(lane);
+        Box::pin(async move {
+            match outbox {
+                Some(outbox) => outbox.postpone(&id, attempts, now).await,
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn fail_writes(&self, fail: bool) {
+        self.store.fail_writes(fail);
+    }
+
+    fn audit(&self, _: &Truth<'_>) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+fn vend_told(
+    vend: Result<gas_api::cloud::Vend, gas_http::Problem>,
+) -> Result<Told, gas_http::Problem> {
+    vend.map(|vend| Told::Vend(Box::new(vend)))
+}
+
+/// The other servers, by wire.
+struct Peer(Wire);
+
+impl Peer {
+    fn company<T: 'static>(
+        &self,
+        ask: CompanyAsk,
+        take: impl FnOnce(Told) -> Option<T> + Send + 'static,
+    ) -> Answer<'_, T> {
+        let call = self.0.ask(Target::Company, Ask::Company(ask));
+        Box::pin(async move { take(answer("company", call.await)?).ok_or_else(|| unfit("company")) })
+    }
+
+    fn pay(&self, ask: PayAsk) -> Answer<'_, Tender> {
+        let call = self.0.ask(Target::Pay, Ask::Pay(ask));
+        Box::pin(async move {
+            match answer("payment", call.await)? {
+                Told::Tender(tender) => Ok(*tender),
+                _ => Err(unfit("payment")),
+            }
+        })
+    }
+}
+
+/// Takes one kind of answer.
+macro_rules! only {
+    ($kind:ident) => {
+        |told| match told {
+            Told::$kind(told) => Some(told),
+            _ => None,
+        }
+    };
+    (* $kind:ident) => {
+        |told| match told {
+            Told::$kind(told) => Some(*told),
+            _ => None,
+        }
+    };
+}
+
+impl CompanyPeer for Peer {
+    fn nonces(&self, wanted: NoncesWanted) -> Answer<'_, Nonces> {
+        self.company(CompanyAsk::Nonces(wanted), only!(Nonces))
+    }
+
+    fn report_state(&self, reported: StateReported) -> Answer<'_, BelievedState> {
+        self.company(CompanyAsk::State(reported), only!(State))
+    }
+
+    fn quote(&self, vend_id: VendId, wanted: QuoteWanted) -> Answer<'_, QuoteMade> {
+        self.company(CompanyAsk::Quote(vend_id, wanted), only!(Quote))
+    }
+
+    fn reserve(&self, vend_id: VendId, wanted: ReservationWanted) -> Answer<'_, Reserved> {
+        self.company(CompanyAsk::Reserve(vend_id, wanted), only!(Reserved))
+    }
+
+    fn release(&self, vend_id: VendId) -> Answer<'_, ()> {
+        self.company(CompanyAsk::Release(vend_id), |told| match told {
+            Told::Done => Some(()),
+            _ => None,
+        })
+    }
+
+    fn sell(&self, vend_id: VendId, wanted: SaleWanted) -> Answer<'_, Sale> {
+        self.company(CompanyAsk::Sell(vend_id, wanted), only!(*Sale))
+    }
+
+    fn receipt(&self, vend_id: VendId, reported: ReceiptReported) -> Answer<'_, ReceiptBelieved> {
+        self.company(CompanyAsk::Receipt(vend_id, reported), only!(*Receipt))
+    }
+
+    fn records(&self, reported: RecordsReported) -> Answer<'_, RecordsBelieved> {
+        self.company(CompanyAsk::Records(reported), only!(Records))
+    }
+}
+
+impl PayPeer for Peer {
+    fn open(&self, vend_id: VendId, wanted: TenderWanted) -> Answer<'_, Tender> {
+        self.pay(PayAsk::Open(vend_id, wanted))
+    }
+
+    fn show(&self, vend_id: VendId, ask: bool) -> Answer<'_, Tender> {
+        self.pay(PayAsk::Show(vend_id, ask))
+    }
+}

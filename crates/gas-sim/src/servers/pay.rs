@@ -1,0 +1,250 @@
+//! The payment server, and provider and cloud as it asks them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gas_api::pay::TenderEvent;
+use gas_http::{BoxError, Clock, Outbox as _, Waker};
+use gas_ledger::Account;
+use gas_pay::{CloudPeer, Desk, Dispatch, Parts, Provider};
+use gas_phone::Trust;
+use gas_statement::SigningKey;
+use gas_store::pay::PayStore;
+use gas_tender::{CloseOutcome, Event, QueryAnswer, Tender};
+use gas_units::UnixMillis;
+
+use crate::executor::{Job, Target, Wire, finish};
+use crate::net::{Ask, CloudAsk, Failure, PayAsk, ProviderAsk, Told};
+use crate::serve::due_jobs;
+use crate::server::{Due, Ended, Keys, Program, Stores, Time, Truth};
+use crate::servers::{answer, unfit};
+
+/// The payment server.
+pub(crate) struct PayProgram {
+    store: PayStore,
+    key: [u8; 32],
+    trust: Trust,
+    clock: Clock,
+    wire: Wire,
+    running: Option<Running>,
+}
+
+struct Running {
+    desk: Desk,
+    outbox: Arc<Dispatch>,
+}
+
+impl PayProgram {
+    pub(crate) fn new(
+        utility: usize,
+        keys: &Keys,
+        stores: &Stores,
+        time: &Time,
+        wire: Wire,
+    ) -> Result<Self, String> {
+        let store = match stores {
+            Stores::Memory => PayStore::in_memory(),
+            Stores::Sqlite(folder) => {
+                let file = folder.path().join(format!("pay-{utility}.db"));
+                finish(PayStore::open(&file)).map_err(|error| error.to_string())?
+            }
+        };
+        Ok(Self {
+            store,
+            key: keys.pay,
+            trust: keys.trust.clone(),
+            clock: time.clock(),
+            wire,
+            running: None,
+        })
+    }
+
+    fn outbox(&self) -> Option<Arc<Dispatch>> {
+        Some(Arc::clone(&self.running.as_ref()?.outbox))
+    }
+}
+
+impl Program for PayProgram {
+    fn start(&mut self) {
+        let desk = Desk::new(Parts {
+            store: self.store.clone(),
+            provider: Arc::new(Wired(self.wire.clone())),
+            cloud: Arc::new(Wired(self.wire.clone())),
+            company_key: self.trust.company.clone(),
+            key: SigningKey::from_bytes(&self.key),
+            clock: self.clock.clone(),
+            waker: Waker::new(),
+        });
+        let outbox = Arc::new(Dispatch::new(desk.clone()));
+        self.running = Some(Running { desk, outbox });
+    }
+
+    fn crash(&mut self) {
+        self.running = None;
+    }
+
+    fn is_up(&self) -> bool {
+        self.running.is_some()
+    }
+
+    fn answers(&self, ask: Ask) -> Option<Job<Ended>> {
+        let desk = self.running.as_ref()?.desk.clone();
+        let Ask::Pay(ask) = ask else {
+            return None;
+        };
+        Some(Box::pin(async move {
+            let tender = match ask {
+                PayAsk::Open(vend, wanted) => desk.open(vend, wanted).await,
+                PayAsk::Show(vend, false) => desk.show(vend).await,
+                PayAsk::Show(vend, true) => desk.ask_provider(vend).await,
+                PayAsk::Notified { order_no, event_id } => {
+                    let taken = desk.notified(&order_no, &event_id, None).await;
+                    return Ended::Answer(taken.map(|()| Told::Done));
+                }
+            };
+            Ended::Answer(tender.map(|tender| Told::Tender(Box::new(tender))))
+        }))
+    }
+
+    fn lanes(&self) -> usize {
+        1
+    }
+
+    fn due(&self, _: usize, now: UnixMillis, limit: usize) -> Due {
+        match self.outbox() {
+            Some(outbox) => Box::pin(due_jobs(outbox, now, limit)),
+            None => Box::pin(async { Ok(Vec::new()) }),
+        }
+    }
+
+    fn next_due(&self, _: usize) -> Job<Result<Option<UnixMillis>, BoxError>> {
+        let outbox = self.outbox();
+        Box::pin(async move {
+            match outbox {
+                Some(outbox) => outbox.next_due().await,
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn postpone(
+        &self,
+        _: usize,
+        id: String,
+        attempts: u32,
+        now: UnixMillis,
+    ) -> Job<Result<(), BoxError>> {
+        let outbox = self.outbox();
+        Box::pin(async move {
+            match outbox {
+                Some(outbox) => outbox.postpone(&id, attempts, now).await,
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn fail_writes(&self, fail: bool) {
+        self.store.fail_writes(fail);
+    }
+
+    /// The book holds exactly what the provider was paid: each payment once, and both sides alike.
+    fn audit(&self, truth: &Truth<'_>) -> Vec<String> {
+        let transfers = match finish(self.store.transfers()) {
+            Ok(transfers) => transfers,
+            Err(error) => return vec![format!("the ledger cannot be read: {error}")],
+        };
+        let mut wrong = Vec::new();
+        let mut posted = BTreeMap::new();
+        let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+        for transfer in &transfers {
+            let amount = transfer.amount().fen();
+            *sums.entry(format!("{:?}", transfer.debit())).or_default() += amount;
+            *sums.entry(format!("{:?}", transfer.credit())).or_default() -= amount;
+            if let Account::ProviderClearing(_) = transfer.debit()
+                && posted.insert(transfer.vend_id(), transfer.amount()).is_some()
+            {
+                wrong.push(format!("vend {} is in the ledger twice", transfer.vend_id()));
+            }
+        }
+        if sums.values().sum::<i64>() != 0 {
+            wrong.push(format!("the ledger does not sum to zero: {sums:?}"));
+        }
+        for (vend, amount) in truth.paid {
+            if posted.remove(vend) != Some(*amount) {
+                wrong.push(format!("vend {vend}, paid {amount}, is not in the ledger"));
+            }
+        }
+        for vend in posted.keys() {
+            wrong.push(format!("vend {vend} is in the ledger, but nobody paid"));
+        }
+        wrong
+    }
+}
+
+/// Provider and cloud, by wire.
+struct Wired(Wire);
+
+impl Wired {
+    fn ask(&self, ask: ProviderAsk) -> Job<Result<Told, BoxError>> {
+        let call = self.0.ask(Target::Provider, Ask::Provider(ask));
+        Box::pin(async move {
+            call.await.map_err(|failure| match failure {
+                Failure::Problem(problem) => problem.detail.into(),
+                Failure::Silence => BoxError::from("the provider gave no answer"),
+            })
+        })
+    }
+}
+
+impl Provider for Wired {
+    fn prepay<'a>(&'a self, tender: &'a Tender) -> gas_pay::Answer<'a, Event> {
+        let told = self.ask(ProviderAsk::Prepay {
+            order_no: tender.order_no().to_owned(),
+            amount_fen: tender.amount().fen(),
+            expires_at: tender.expires_at(),
+        });
+        Box::pin(async move {
+            match told.await? {
+                Told::Prepaid(event) => Ok(event),
+                _ => Err("an answer of another kind".into()),
+            }
+        })
+    }
+
+    fn query<'a>(&'a self, tender: &'a Tender) -> gas_pay::Answer<'a, QueryAnswer> {
+        let told = self.ask(ProviderAsk::Query(tender.order_no().to_owned()));
+        Box::pin(async move {
+            match told.await? {
+                Told::Queried(answer) => Ok(answer),
+                _ => Err("an answer of another kind".into()),
+            }
+        })
+    }
+
+    fn close<'a>(&'a self, tender: &'a Tender) -> gas_pay::Answer<'a, CloseOutcome> {
+        let told = self.ask(ProviderAsk::Close(tender.order_no().to_owned()));
+        Box::pin(async move {
+            match told.await? {
+                Told::Closed(outcome) => Ok(outcome),
+                _ => Err("an answer of another kind".into()),
+            }
+        })
+    }
+
+    fn cashier_link(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+impl CloudPeer for Wired {
+    fn tell<'a>(&'a self, _: &'a str, event: &'a TenderEvent) -> gas_pay::Answer<'a, ()> {
+        let ask = Ask::Cloud(CloudAsk::TenderEvent(event.clone()));
+        let call = self.0.ask(Target::Cloud, ask);
+        Box::pin(async move {
+            match answer("cloud", call.await)? {
+                Told::Done => Ok(()),
+                _ => Err(unfit("cloud").into()),
+            }
+        })
+    }
+}

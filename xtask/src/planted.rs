@@ -1,0 +1,197 @@
+//! Plants known bugs, one at a time, in a copy of the code; the simulator must find each.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+
+/// Where the bugs stand, as patches with a head that says what they are.
+const FOLDER: &str = "crates/gas-sim/planted";
+/// Where the result is written when all of them were planted.
+const REPORT: &str = "docs/benchmarks/planted.md";
+
+/// A bug to be planted.
+#[derive(Debug, Eq, PartialEq)]
+struct Planted {
+    name: String,
+    /// What is wrong, for people.
+    what: String,
+    /// Within how many vends it must be found.
+    within: u64,
+    patch: PathBuf,
+}
+
+/// Plants the bugs of these names, or all; false where one was not found.
+pub(crate) fn run(root: &Path, names: &[String]) -> anyhow::Result<bool> {
+    let all = read(root)?;
+    for name in names {
+        let known = all.iter().any(|planted| planted.name == *name);
+        ensure!(known, "there is no {FOLDER}/{name}.patch");
+    }
+    let wanted = |planted: &&Planted| names.is_empty() || names.contains(&planted.name);
+    let mut report = String::from(
+        "# Planted bugs\n\n`./x planted`: each bug is planted in a copy of the code; the simulator runs \
+         until an oracle says no.\n\n| bug | what is wrong | found after | by |\n|---|---|---:|---|\n",
+    );
+    let mut found_all = true;
+    for planted in all.iter().filter(wanted) {
+        say(&format!("planting {}: {}", planted.name, planted.what))?;
+        let found = plant(root, planted)?;
+        let (after, by) = match &found {
+            Some((vends, violation)) => (format!("{vends} vends"), violation.as_str()),
+            None => (format!("**not within {}**", planted.within), ""),
+        };
+        say(&format!("{}: {after} {by}", planted.name))?;
+        writeln!(
+            report,
+            "| {} | {} | {after} | {by} |",
+            planted.name, planted.what
+        )?;
+        found_all &= found.is_some();
+    }
+    if names.is_empty() {
+        fs::write(root.join(REPORT), report)?;
+    }
+    Ok(found_all)
+}
+
+/// Every patch, by name.
+fn read(root: &Path) -> anyhow::Result<Vec<Planted>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(root.join(FOLDER)).context("the folder of planted bugs")? {
+        let patch = entry?.path();
+        if patch
+            .extension()
+            .is_some_and(|extension| extension == "patch")
+        {
+            let text = fs::read_to_string(&patch)?;
+            let name = patch.file_stem().unwrap_or_default().to_string_lossy();
+            all.push(parse(&name, &text, patch.clone())?);
+        }
+    }
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(all)
+}
+
+fn parse(name: &str, text: &str, patch: PathBuf) -> anyhow::Result<Planted> {
+    let field = |field: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(field));
+        line.map(str::trim)
+            .with_context(|| format!("{name}.patch: no line begins with `{field}`"))
+    };
+    Ok(Planted {
+        name: name.to_owned(),
+        what: field("What:")?.to_owned(),
+        within: field("Within:")?
+            .parse()
+            .with_context(|| format!("{name}.patch: `Within:` is a number of vends"))?,
+        patch,
+    })
+}
+
+/// After how many vends it was found, and what the oracle said; `None` where it was not.
+fn plant(root: &Path, planted: &Planted) -> anyhow::Result<Option<(u64, String)>> {
+    let work = target(root).join("planted");
+    let copy = work.join("copy");
+    copy_sources(root, &copy)?;
+    let applied = Command::new("git")
+        .arg("apply")
+        .arg(&planted.patch)
+        .current_dir(&copy)
+        // The copy is no repository of its own, and must not be taken for a part of another.
+        .env("GIT_CEILING_DIRECTORIES", &work)
+        .status()?;
+    ensure!(
+        applied.success(),
+        "{} does not apply any more: the code has changed; write it anew",
+        planted.patch.display()
+    );
+    let built = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--locked",
+            "--package",
+            "gas-sim",
+            "--profile",
+            "sim",
+        ])
+        .current_dir(&copy)
+        .env("CARGO_TARGET_DIR", work.join("target"))
+        .env("RUSTFLAGS", "-Awarnings")
+        .status()?;
+    ensure!(built.success(), "{} does not build", planted.name);
+    let vends = planted.within.to_string();
+    let output = Command::new(work.join("target/sim/gas-sim"))
+        .args(["many", "--from", "1", "--vends", &vends])
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let violation = said
+        .lines()
+        .find_map(|line| line.strip_prefix("VIOLATION "));
+    let begun = said.lines().rfind(|line| line.contains(" vends in "));
+    let begun = begun.and_then(|line| line.split(' ').next()?.parse().ok());
+    Ok(violation.map(|violation| (begun.unwrap_or(0), shortened(violation))))
+}
+
+/// Without what differs from run to run in kind only.
+fn shortened(violation: &str) -> String {
+    violation.chars().take(160).collect()
+}
+
+fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
+
+/// The sources as they stand, committed or not; what is ignored stays behind.
+fn copy_sources(root: &Path, copy: &Path) -> anyhow::Result<()> {
+    let listed = Command::new("git")
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
+        .current_dir(root)
+        .output()
+        .context("git, which lists the sources")?;
+    ensure!(listed.status.success(), "git cannot list the sources");
+    for name in String::from_utf8(listed.stdout)?.split_terminator('\0') {
+        let (from, to) = (root.join(name), copy.join(name));
+        if !from.is_file() {
+            continue;
+        }
+        fs::create_dir_all(to.parent().unwrap_or(copy))?;
+        let bytes = fs::read(&from)?;
+        // What is the same keeps its time, so that cargo builds the rest only.
+        if fs::read(&to).ok().as_deref() != Some(&bytes) {
+            fs::write(&to, bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn say(line: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    writeln!(std::io::stdout().lock(), "planted: {line}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_says_what_it_is() {
+        let text = "What: nothing is checked\nWithin: 500\n\ndiff --git a/x b/x\n";
+        let planted = parse("unchecked", text, PathBuf::from("p")).unwrap();
+        assert_eq!(
+            (planted.what.as_str(), planted.within),
+            ("nothing is checked", 500)
+        );
+        for broken in ["Within: 5\n", "What: x\n", "What: x\nWithin: many\n"] {
+            assert!(parse("broken", broken, PathBuf::new()).is_err(), "{broken}");
+        }
+    }
+}
