@@ -177,12 +177,14 @@ fn mutate(root: &Path, program: &Path, work: &Path, since: Option<&str>) -> anyh
         .args(["nextest", "--version"])
         .output();
     if nextest.is_ok_and(|said| said.status.success()) {
-        command.args(["--test-tool", "nextest"]);
-        command.args([
-            "--cargo-test-arg=--max-fail",
-            "--cargo-test-arg=1:immediate",
-        ]);
+        command
+            .args(["--test-tool", "nextest"])
+            .env("NEXTEST_PROFILE", "mutants");
     }
+    // That a property fails is enough; the smallest case is not wanted.
+    command
+        .env("PROPTEST_MAX_SHRINK_ITERS", "0")
+        .env("RUST_BACKTRACE", "0");
     if let Some(since) = since {
         command.arg("--in-diff").arg(changes(root, work, since)?);
     }
