@@ -1,6 +1,6 @@
-//! The gas company's API. Its only caller is the cloud.
+//! The gas company's API. Its callers are the cloud and the company's own desk.
 
-use gas_units::{MeterNumber, Money, Unit, UnixMillis, UnixTime, VendId, Volume};
+use gas_units::{MeterNumber, Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, HexBytes, Jws, Want};
@@ -62,6 +62,10 @@ pub struct BelievedState {
     pub old: bool,
     /// SHA-256 of the message that told it.
     pub message_sha256: Digest,
+    /// The newest token of the meter (56 bytes), while no believed state shows it: any phone may deliver it,
+    /// and reports the receipt by its sequence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<HexBytes>,
 }
 
 /// `PUT /v1/quotes/{vend_id}`: what is to be paid.
@@ -140,7 +144,8 @@ pub struct Sale {
     pub settlement: Option<Jws>,
 }
 
-/// `PUT /v1/receipts/{vend_id}`: the meter's answer to this vend's token.
+/// `PUT /v1/receipts/{vend_id}`: the meter's answer to this vend's token; and
+/// `PUT /v1/meters/{meter}/tokens/{seq}/receipt`: to any token.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptReported {
@@ -174,4 +179,60 @@ pub struct RecordsBelieved {
     pub new: u32,
     /// Highest record number kept.
     pub newest: u32,
+}
+
+/// `PUT /v1/refunds/{refund_id}`: a sale is to be taken back.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefundWanted {
+    /// The vend.
+    pub vend_id: VendId,
+    /// Why; for people. 1 to 500 bytes.
+    pub reason: String,
+}
+
+/// Where a refund stands.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundState {
+    /// The debit token is out; the meter has not answered for it.
+    Open,
+    /// The meter had used the gas and refused the debit: the reversal token is out.
+    Reversed,
+    /// The meter no longer holds the sale: the payment server is ordered to give the money back.
+    MoneyDue,
+    /// The money went back.
+    Refunded,
+    /// The meter holds the sale again; no money went back.
+    Closed,
+}
+
+/// A refund (`PUT` and `GET /v1/refunds/{refund_id}`).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Refund {
+    /// The refund.
+    pub refund_id: RefundId,
+    /// The vend that is taken back.
+    pub vend_id: VendId,
+    /// The meter.
+    pub meter: MeterNumber,
+    /// Why, as first asked.
+    pub reason: String,
+    /// Where it stands.
+    pub state: RefundState,
+    /// What goes back.
+    pub amount_fen: Money,
+    /// When it was asked for.
+    pub asked_at_ms: UnixMillis,
+    /// Sequence of the debit token.
+    pub debit_seq: u32,
+    /// The token (56 bytes) that the meter is to be given next: the debit, or its reversal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<HexBytes>,
+    /// typ `pilotlight-refund-order+jws`, once the money is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Jws>,
+    /// typ `pilotlight-refunded+jws`, once the money went back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refunded: Option<Jws>,
 }

@@ -20,6 +20,10 @@ pub struct Problem {
     /// For `tender_open`: the vend whose payment is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vend_id: Option<gas_units::VendId>,
+    /// The newest token of the meter (56 bytes), where the gas company has not seen it on the meter yet: any
+    /// phone may deliver it, and reports the receipt by its sequence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<crate::HexBytes>,
 }
 
 /// The problem codes. Programs match on these, never on texts.
@@ -66,6 +70,10 @@ pub mod codes {
         METER_FROZEN = "meter_frozen";
         /// 409: a refund waits for the meter's answer; nothing is sold meanwhile, what was paid is issued after it.
         DEBIT_OPEN = "debit_open";
+        /// 404: no such refund.
+        REFUND_UNKNOWN = "refund_unknown";
+        /// 404: no such token of this meter.
+        TOKEN_UNKNOWN = "token_unknown";
         /// 409: the gas company's books were restored; the meter must show its newest token first.
         BOOKS_RESTORED = "books_restored";
         /// 422: the amount or volume wanted cannot be sold.

@@ -50,5 +50,6 @@ pub(crate) fn met(obstacle: &Obstacle) -> Problem {
         detail: obstacle.detail.clone(),
         hint: String::new(),
         vend_id: obstacle.vend_id,
+        waiting: None,
     })
 }

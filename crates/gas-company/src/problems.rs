@@ -3,10 +3,11 @@
 use gas_api::codes;
 use gas_http::Problem;
 use gas_sales::{
-    Contradiction, Halt, IssueRefusal, NotProven, OverLimit, QuoteRefusal, ReserveRefusal,
+    Contradiction, DebitRefusal, Halt, IssueRefusal, NotProven, OverLimit, QuoteRefusal,
+    ReserveRefusal,
 };
 use gas_statement::{ChainError, StatementError};
-use gas_units::{MeterNumber, VendId};
+use gas_units::{MeterNumber, RefundId, VendId};
 
 pub(crate) fn meter_unknown(meter: MeterNumber) -> Problem {
     Problem::not_found(
@@ -79,6 +80,59 @@ pub(crate) fn contradiction(contradiction: Contradiction) -> Problem {
         ),
     )
     .hint("Call the gas company; what was paid is issued once the meter was looked at.")
+}
+
+/// Restored books do not know the token that a genuine state shows.
+pub(crate) fn not_yet() -> Problem {
+    halted(Halt::Restoring)
+}
+
+pub(crate) fn refund_unknown(refund_id: RefundId) -> Problem {
+    Problem::not_found(
+        codes::REFUND_UNKNOWN,
+        format!("This company knows nothing of refund {refund_id}."),
+    )
+    .hint("Ask for it with its vend and the reason.")
+}
+
+pub(crate) fn token_unknown(meter: MeterNumber, seq: u32) -> Problem {
+    Problem::not_found(
+        codes::TOKEN_UNKNOWN,
+        format!("This company issued no token {seq} for meter {meter}; nothing was believed."),
+    )
+    .hint("The sequence is the 4 bytes after the meter's number in the token, as a number.")
+}
+
+pub(crate) fn refund_id_reused(refund_id: RefundId) -> Problem {
+    Problem::conflict(
+        codes::ID_REUSED,
+        format!("Refund {refund_id} is that of another vend; nothing was done."),
+    )
+    .hint("Ask under a fresh refund id.")
+}
+
+pub(crate) fn refunded_twice(vend_id: VendId, other: RefundId) -> Problem {
+    Problem::conflict(
+        codes::WRONG_STATE,
+        format!("Vend {vend_id} is taken back by refund {other} already; nothing was done."),
+    )
+    .hint("Ask how that refund stands.")
+}
+
+pub(crate) fn not_taken_back(refusal: DebitRefusal) -> Problem {
+    match refusal {
+        DebitRefusal::Halted(halt) => halted(halt),
+        DebitRefusal::Reserved(vend_id) => Problem::conflict(
+            codes::TENDER_OPEN,
+            "A payment for this meter is under way; nothing was taken back.",
+        )
+        .hint("Finish that payment, or wait until it expires.")
+        .vend_id(vend_id),
+        DebitRefusal::Exhausted(_)
+        | DebitRefusal::Keys
+        | DebitRefusal::Meter
+        | DebitRefusal::NoDebit => Problem::ours(refusal),
+    }
 }
 
 fn over_limit(over: OverLimit) -> Problem {

@@ -4,11 +4,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use gas_api::company::{
     BelievedState, Nonces, NoncesWanted, QuoteMade, QuoteWanted, ReceiptBelieved, ReceiptReported,
-    RecordsBelieved, RecordsReported, ReservationWanted, Reserved, Sale, SaleWanted, StateReported,
+    RecordsBelieved, RecordsReported, Refund, RefundWanted, ReservationWanted, Reserved, Sale,
+    SaleWanted, StateReported,
 };
 use gas_api::{Keys, PublicKeyHex};
 use gas_http::{AccessRule, Json, Path, Problem, Routes};
-use gas_units::VendId;
+use gas_units::{MeterNumber, RefundId, VendId};
 
 use crate::company::Company;
 
@@ -19,6 +20,7 @@ type Answer<T> = Result<Json<T>, Problem>;
 #[must_use]
 pub fn routes() -> Routes<Company> {
     const CLOUD: AccessRule = AccessRule::Caller("cloud");
+    const DESK: AccessRule = AccessRule::Caller("desk");
     Routes::new()
         .get("/health", AccessRule::Public, health)
         .get("/v1/keys", AccessRule::Public, keys)
@@ -30,7 +32,14 @@ pub fn routes() -> Routes<Company> {
         .put("/v1/sales/{vend_id}", CLOUD, sell)
         .get("/v1/sales/{vend_id}", CLOUD, sale)
         .put("/v1/receipts/{vend_id}", CLOUD, receipt)
+        .put(
+            "/v1/meters/{meter}/tokens/{seq}/receipt",
+            CLOUD,
+            token_receipt,
+        )
         .post("/v1/records", CLOUD, records)
+        .put("/v1/refunds/{refund_id}", DESK, ask_refund)
+        .get("/v1/refunds/{refund_id}", DESK, refund)
 }
 
 /// `GET /health`: this server runs and can be asked.
@@ -111,6 +120,29 @@ async fn receipt(
     Json(reported): Json<ReceiptReported>,
 ) -> Answer<ReceiptBelieved> {
     company.receipt(vend_id, reported).await.map(Json)
+}
+
+/// `PUT /v1/meters/{meter}/tokens/{seq}/receipt`
+async fn token_receipt(
+    State(company): State<Company>,
+    Path((meter, seq)): Path<(MeterNumber, u32)>,
+    Json(reported): Json<ReceiptReported>,
+) -> Answer<BelievedState> {
+    company.token_receipt(meter, seq, reported).await.map(Json)
+}
+
+/// `PUT /v1/refunds/{refund_id}`
+async fn ask_refund(
+    State(company): State<Company>,
+    Path(refund_id): Path<RefundId>,
+    Json(wanted): Json<RefundWanted>,
+) -> Answer<Refund> {
+    company.ask_refund(refund_id, wanted).await.map(Json)
+}
+
+/// `GET /v1/refunds/{refund_id}`
+async fn refund(State(company): State<Company>, Path(refund_id): Path<RefundId>) -> Answer<Refund> {
+    company.refund(refund_id).await.map(Json)
 }
 
 /// `POST /v1/records`

@@ -1,9 +1,10 @@
 //! What the company knows, as its API says it.
 
-use gas_api::company::{BelievedState, Sale, SaleState};
+use gas_api::company::{BelievedState, RefundState, Sale, SaleState};
 use gas_api::{Digest, HexBytes, Jws};
 use gas_sales::MeterBook;
-use gas_store::company::SaleRow;
+use gas_store::company::{RefundRow, SaleRow};
+use gas_token::Seq;
 
 pub(crate) fn sale(row: &SaleRow) -> Sale {
     Sale {
@@ -40,5 +41,27 @@ pub(crate) fn believed(
         believed_at_ms: believed.believed_at,
         old,
         message_sha256: Digest(believed.message_sha256.0),
+        waiting: None,
+    }
+}
+
+pub(crate) const fn refund_state(state: gas_store::company::RefundState) -> RefundState {
+    use gas_store::company::RefundState as Stored;
+    match state {
+        Stored::Open => RefundState::Open,
+        Stored::Reversed => RefundState::Reversed,
+        Stored::MoneyDue => RefundState::MoneyDue,
+        Stored::Refunded => RefundState::Refunded,
+        Stored::Closed => RefundState::Closed,
+    }
+}
+
+/// The token that the meter has still to answer for a refund.
+pub(crate) fn awaited_token(row: &RefundRow) -> Option<Seq> {
+    use gas_store::company::RefundState as Stored;
+    match row.state {
+        Stored::Open => Some(row.debit.seq),
+        Stored::Reversed => row.debit.reversal,
+        Stored::MoneyDue | Stored::Refunded | Stored::Closed => None,
     }
 }

@@ -11,9 +11,10 @@ use gas_http::{AccessRule, doors_left_open};
 use rig::Bench;
 
 const CLOUD: AccessRule = AccessRule::Caller("cloud");
+const DESK: AccessRule = AccessRule::Caller("desk");
 
 /// What is meant to be there. A route that is not in this table has not been thought about.
-const TABLE: [(Method, &str, AccessRule); 11] = [
+const TABLE: [(Method, &str, AccessRule); 14] = [
     (Method::GET, "/health", AccessRule::Public),
     (Method::GET, "/v1/keys", AccessRule::Public),
     (Method::POST, "/v1/nonces", CLOUD),
@@ -24,7 +25,14 @@ const TABLE: [(Method, &str, AccessRule); 11] = [
     (Method::PUT, "/v1/sales/{vend_id}", CLOUD),
     (Method::GET, "/v1/sales/{vend_id}", CLOUD),
     (Method::PUT, "/v1/receipts/{vend_id}", CLOUD),
+    (
+        Method::PUT,
+        "/v1/meters/{meter}/tokens/{seq}/receipt",
+        CLOUD,
+    ),
     (Method::POST, "/v1/records", CLOUD),
+    (Method::PUT, "/v1/refunds/{refund_id}", DESK),
+    (Method::GET, "/v1/refunds/{refund_id}", DESK),
 ];
 
 #[test]
@@ -44,11 +52,35 @@ async fn no_door_opens_without_the_right_key() {
     assert_eq!(open, Vec::<String>::new());
 }
 
+fn filled(path: &str) -> String {
+    path.replace("{vend_id}", &rig::vend(1).to_string())
+        .replace("{refund_id}", &rig::refund_id(1).to_string())
+        .replace("{meter}", rig::METER)
+        .replace("{seq}", "1")
+}
+
+#[tokio::test]
+async fn cloud_and_desk_open_no_door_of_each_other() {
+    let bench = Bench::new().await;
+    for (method, path, rule) in TABLE {
+        let wrong = if rule == CLOUD {
+            rig::DESK_KEY
+        } else if rule == DESK {
+            rig::ACCESS_KEY
+        } else {
+            continue;
+        };
+        let path = filled(path);
+        let (status, _) = bench.call_as(wrong, method.clone(), &path, "").await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
+    }
+}
+
 #[tokio::test]
 async fn every_door_opens_with_the_right_key() {
     let bench = Bench::new().await;
     for (method, path, _) in TABLE {
-        let path = path.replace("{vend_id}", &rig::vend(1).to_string());
+        let path = filled(path);
         let (status, value) = bench.call(method.clone(), &path, "").await;
         assert_ne!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
         assert_ne!(value["code"], codes::NO_SUCH_ENDPOINT, "{method} {path}");

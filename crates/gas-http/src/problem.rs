@@ -4,7 +4,7 @@ use std::fmt;
 use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use gas_api::codes;
+use gas_api::{HexBytes, codes};
 use gas_units::VendId;
 
 /// Any error that may cross threads.
@@ -165,6 +165,13 @@ impl Problem {
         self
     }
 
+    /// Names a token that the meter is to be given.
+    #[must_use]
+    pub fn waiting(mut self, token: Option<HexBytes>) -> Self {
+        self.outside.waiting = token;
+        self
+    }
+
     /// What the caller sees.
     #[must_use]
     pub fn outside(&self) -> &gas_api::Problem {
@@ -180,6 +187,7 @@ impl Problem {
             detail: detail.into(),
             hint: String::new(),
             vend_id: None,
+            waiting: None,
         })
     }
 }

@@ -268,6 +268,7 @@ impl Walk<'_> {
             detail: detail.to_owned(),
             hint: hint.to_owned(),
             vend_id: Some(top_up.vend_id()),
+            waiting: None,
         };
         Ok(match ending {
             Ending::Accepted(receipt) => {

@@ -183,6 +183,7 @@ fn refuse(status: u16, code: &'static str) -> Response {
         detail: "As the double was told.".to_owned(),
         hint: String::new(),
         vend_id: Some(VendId::from_parts(9, [9; 10])),
+        waiting: None,
     })
     .into_response()
 }
@@ -228,6 +229,7 @@ fn state_of(meter: MeterNumber, message: &[u8], believed_at_ms: UnixMillis) -> B
         believed_at_ms,
         old: false,
         message_sha256: Digest(Sha256Digest::of(message).0),
+        waiting: None,
     }
 }
 

@@ -5,6 +5,7 @@ mod nonces;
 mod quotes;
 mod receipts;
 mod records;
+mod refunds;
 mod reservations;
 mod sales;
 mod states;

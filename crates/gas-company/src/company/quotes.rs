@@ -18,7 +18,7 @@ impl Company {
     /// [`Problem`], as `PUT /v1/quotes/{vend_id}` answers it.
     pub async fn quote(&self, vend_id: VendId, wanted: QuoteWanted) -> Result<QuoteMade, Problem> {
         let request = Sha256Digest::of(&serde_json::to_vec(&wanted).map_err(Problem::ours)?);
-        let (_, status) = self.prove_status(wanted.meter, &wanted.status.0).await?;
+        let (book, status) = self.prove_status(wanted.meter, &wanted.status.0).await?;
         let inquiry = Inquiry {
             vend_id,
             want: match wanted.want {
@@ -29,19 +29,32 @@ impl Company {
         };
         let outcome = self
             .store()
-            .make_quote(&status, inquiry, request, self.statement_key(), self.now())
+            .make_quote(
+                &status,
+                inquiry,
+                request,
+                &self.keys_of(&book),
+                self.statement_key(),
+                self.now(),
+            )
             .await
             .map_err(Problem::ours)?;
-        match outcome {
-            QuoteOutcome::Quoted(quote) => Ok(QuoteMade {
-                quote_hash: Digest(Sha256Digest::of(quote.as_bytes()).0),
-                quote: Jws(quote),
-            }),
-            QuoteOutcome::IdReused => Err(problems::id_reused(vend_id)),
-            QuoteOutcome::NonceNotLive => Err(problems::nonce_not_live()),
-            QuoteOutcome::OldState => Err(problems::old_state()),
-            QuoteOutcome::Contradicts(contradiction) => Err(problems::contradiction(contradiction)),
-            QuoteOutcome::Refused(refusal) => Err(problems::not_quoted(refusal)),
-        }
+        let problem = match outcome {
+            QuoteOutcome::Quoted(quote) => {
+                return Ok(QuoteMade {
+                    quote_hash: Digest(Sha256Digest::of(quote.as_bytes()).0),
+                    quote: Jws(quote),
+                });
+            }
+            QuoteOutcome::IdReused => return Err(problems::id_reused(vend_id)),
+            QuoteOutcome::NonceNotLive => return Err(problems::nonce_not_live()),
+            QuoteOutcome::Contradicts(contradiction) => {
+                return Err(problems::contradiction(contradiction));
+            }
+            QuoteOutcome::NotYet => problems::not_yet(),
+            QuoteOutcome::OldState => problems::old_state(),
+            QuoteOutcome::Refused(refusal) => problems::not_quoted(refusal),
+        };
+        Err(problem.waiting(self.waiting(book.meter).await?))
     }
 }

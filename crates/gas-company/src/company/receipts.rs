@@ -1,10 +1,11 @@
-use gas_api::company::{ReceiptBelieved, ReceiptReported};
+use gas_api::company::{BelievedState, ReceiptBelieved, ReceiptReported};
 use gas_http::Problem;
-use gas_sales::prove_receipt;
-use gas_units::VendId;
+use gas_sales::{MeterBook, prove_receipt};
+use gas_store::company::ReceiptOutcome;
+use gas_token::{Seq, Tagged, Total};
+use gas_units::{MeterNumber, VendId};
 
 use super::Company;
-use super::states::believed;
 use crate::{problems, view};
 
 impl Company {
@@ -18,20 +19,48 @@ impl Company {
         vend_id: VendId,
         reported: ReceiptReported,
     ) -> Result<ReceiptBelieved, Problem> {
-        let store = self.store();
-        let sale = store.sale(vend_id).await.map_err(Problem::ours)?;
+        let sale = self.store().sale(vend_id).await.map_err(Problem::ours)?;
         let sale = sale.ok_or_else(|| problems::vend_unknown(vend_id))?;
         let book = self.book(sale.meter).await?;
-        let keys = self.keys_of(&book);
-        let receipt = prove_receipt(&keys, &reported.receipt.0, sale.token.tag)
-            .map_err(problems::not_proven)?;
-        let outcome = store
-            .report_receipt(vend_id, &receipt, self.statement_key(), self.now())
-            .await
-            .map_err(Problem::ours)?;
+        let outcome = self.learn(&book, sale.token, &reported).await?;
         Ok(ReceiptBelieved {
-            state: believed(&book, &outcome.learned)?,
-            sale: view::sale(&outcome.sale),
+            state: self.believed(&book, &outcome.learned).await?,
+            sale: view::sale(outcome.sale.as_ref().unwrap_or(&sale)),
         })
+    }
+
+    /// The meter's answer to any token: a sale's, a debit, its reversal, or the first of an epoch.
+    ///
+    /// # Errors
+    /// [`Problem`], as `PUT /v1/meters/{meter}/tokens/{seq}/receipt` answers it.
+    pub async fn token_receipt(
+        &self,
+        meter: MeterNumber,
+        seq: u32,
+        reported: ReceiptReported,
+    ) -> Result<BelievedState, Problem> {
+        let book = self.book(meter).await?;
+        let token = self.store().token(meter, Seq::from_bits(seq)).await;
+        let token = token.map_err(Problem::ours)?;
+        let token = token.ok_or_else(|| problems::token_unknown(meter, seq))?;
+        let outcome = self.learn(&book, token, &reported).await?;
+        self.believed(&book, &outcome.learned).await
+    }
+
+    async fn learn(
+        &self,
+        book: &MeterBook,
+        token: Tagged<Total>,
+        reported: &ReceiptReported,
+    ) -> Result<ReceiptOutcome, Problem> {
+        let keys = self.keys_of(book);
+        let receipt = prove_receipt(&keys, &reported.receipt.0, token.tag);
+        let receipt = receipt.map_err(problems::not_proven)?;
+        let seq = token.message.seq;
+        let learned = self
+            .store()
+            .report_receipt(seq, &receipt, &keys, self.statement_key(), self.now())
+            .await;
+        learned.map_err(Problem::ours)
     }
 }

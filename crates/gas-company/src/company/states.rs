@@ -1,14 +1,16 @@
+use gas_api::HexBytes;
 use gas_api::company::{BelievedState, StateReported};
 use gas_http::Problem;
 use gas_sales::MeterBook;
 use gas_store::company::{Learned, StateOutcome};
+use gas_units::MeterNumber;
 
 use super::Company;
 use crate::{problems, view};
 
 impl Company {
     /// A status that answers a live nonce is held against the issue log and believed; every sale that it
-    /// shows is settled.
+    /// shows is settled, and the refund that it decides goes on.
     ///
     /// # Errors
     /// [`Problem`], as `POST /v1/states` answers it.
@@ -16,23 +18,44 @@ impl Company {
         let (book, status) = self
             .prove_status(reported.meter, &reported.status.0)
             .await?;
+        let keys = self.keys_of(&book);
         let outcome = self
             .store()
-            .report_status(&status, self.statement_key(), self.now())
+            .report_status(&status, &keys, self.statement_key(), self.now())
             .await
             .map_err(Problem::ours)?;
         match outcome {
             StateOutcome::NonceNotLive => Err(problems::nonce_not_live()),
-            StateOutcome::Learned(learned) => believed(&book, &learned),
+            StateOutcome::Learned(learned) => self.believed(&book, &learned).await,
         }
     }
-}
 
-/// The state as the API says it, or what is wrong with it.
-pub(super) fn believed(book: &MeterBook, learned: &Learned) -> Result<BelievedState, Problem> {
-    match learned {
-        Learned::Newest(state) => Ok(view::believed(book, state, false)),
-        Learned::Old(state) => Ok(view::believed(book, state, true)),
-        Learned::Contradicts(contradiction) => Err(problems::contradiction(*contradiction)),
+    /// The state as the API says it, or what is wrong with it; and the token that the meter lacks.
+    pub(super) async fn believed(
+        &self,
+        book: &MeterBook,
+        learned: &Learned,
+    ) -> Result<BelievedState, Problem> {
+        let (state, old) = match learned {
+            Learned::Newest(state) => (state, false),
+            Learned::Old(state) => (state, true),
+            Learned::NotYet => {
+                return Err(problems::not_yet().waiting(self.waiting(book.meter).await?));
+            }
+            Learned::Contradicts(contradiction) => {
+                return Err(problems::contradiction(*contradiction));
+            }
+        };
+        Ok(BelievedState {
+            waiting: self.waiting(book.meter).await?,
+            ..view::believed(book, state, old)
+        })
+    }
+
+    /// The newest token of a meter, while no believed state shows it.
+    pub(super) async fn waiting(&self, meter: MeterNumber) -> Result<Option<HexBytes>, Problem> {
+        let token = self.store().waiting_token(meter).await;
+        let token = token.map_err(Problem::ours)?;
+        Ok(token.map(|token| HexBytes(token.to_bytes())))
     }
 }

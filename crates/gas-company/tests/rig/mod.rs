@@ -7,21 +7,23 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
-use gas_api::company::{BelievedState, Nonces, QuoteMade, ReceiptBelieved, Sale};
+use gas_api::company::{BelievedState, Nonces, QuoteMade, ReceiptBelieved, Refund, Sale};
 use gas_api::{HexBytes, Problem};
 use gas_company::{Company, KeyStore, NewMeter, add_meter, app};
 use gas_http::{AccessKey, Callers, Clock, Entropy};
 use gas_statement::{Currency, Payment, Quote, Signed, SigningKey, quote_hash};
 use gas_store::company::CompanyStore;
 use gas_tariff::Tariff;
-use gas_token::{Ask, Command, Kind, MeterState, Receipt, Record, StateFlags, Status, Tagged};
+use gas_token::{
+    Ask, Command, Kind, MeterState, Receipt, Record, StateFlags, Status, Tagged, Total,
+};
 use gas_token_issue::MasterKey;
 use gas_token_keys::MeterKeys;
 use gas_token_verify::{
     Account, MeterIdentity, OpenedCommand, accept_total, open, sign_receipt, sign_record,
     sign_status,
 };
-use gas_units::{MeterNumber, Money, Unit, UnixMillis, UnixTime, VendId, Volume};
+use gas_units::{MeterNumber, Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -31,6 +33,10 @@ use tower::ServiceExt as _;
 /// The cloud's access key.
 pub(crate) const ACCESS_KEY: &str =
     "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
+
+/// The desk's access key.
+pub(crate) const DESK_KEY: &str =
+    "d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5";
 
 const MASTER: [u8; 16] = [9; 16];
 
@@ -46,6 +52,10 @@ pub(crate) fn pay_key() -> SigningKey {
 
 pub(crate) fn vend(number: u8) -> VendId {
     VendId::from_parts(1_795_435_200_000, [number; 10])
+}
+
+pub(crate) fn refund_id(number: u8) -> RefundId {
+    RefundId::from_parts(1_795_435_200_000, [number; 10])
 }
 
 /// A meter in the field: it holds its own key and keeps the meter's rule.
@@ -208,10 +218,26 @@ impl Bench {
         path: &str,
         body: impl Into<Body>,
     ) -> (StatusCode, Value) {
+        // The desk asks for refunds, the cloud for everything else.
+        let key = if path.starts_with("/v1/refunds/") {
+            DESK_KEY
+        } else {
+            ACCESS_KEY
+        };
+        self.call_as(key, method, path, body).await
+    }
+
+    pub(crate) async fn call_as(
+        &self,
+        key: &str,
+        method: Method,
+        path: &str,
+        body: impl Into<Body>,
+    ) -> (StatusCode, Value) {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::AUTHORIZATION, format!("Bearer {ACCESS_KEY}"))
+            .header(header::AUTHORIZATION, format!("Bearer {key}"))
             .body(body.into())
             .unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
@@ -320,6 +346,35 @@ impl Bench {
             .await
     }
 
+    pub(crate) async fn ask_refund(&self, refund: u8, number: u8) -> Result<Refund, Problem> {
+        let path = format!("/v1/refunds/{}", refund_id(refund));
+        let body = json!({"vend_id": vend(number), "reason": "never cooked"});
+        self.put(&path, body).await
+    }
+
+    pub(crate) async fn refund(&self, refund: u8) -> Refund {
+        let path = format!("/v1/refunds/{}", refund_id(refund));
+        let (status, value) = self.call(Method::GET, &path, "").await;
+        assert_eq!(status, StatusCode::OK, "{value}");
+        serde_json::from_value(value).unwrap()
+    }
+
+    /// Any phone carries the token, and tells its receipt by the sequence.
+    pub(crate) async fn deliver(&mut self, token: &HexBytes) -> Result<BelievedState, Problem> {
+        let receipt = self.meter.deliver(token);
+        self.tell(token, &receipt).await
+    }
+
+    pub(crate) async fn tell(
+        &self,
+        token: &HexBytes,
+        receipt: &HexBytes,
+    ) -> Result<BelievedState, Problem> {
+        let seq = Tagged::<Total>::parse(&token.0).unwrap().message.seq.bits();
+        let path = format!("/v1/meters/{METER}/tokens/{seq}/receipt");
+        self.put(&path, json!({ "receipt": receipt })).await
+    }
+
     pub(crate) async fn receipt(
         &self,
         number: u8,
@@ -331,6 +386,13 @@ impl Bench {
 }
 
 pub(crate) fn callers() -> Callers {
-    let sha256 = AccessKey::parse(ACCESS_KEY).unwrap().sha256();
-    serde_json::from_value(json!([{"name": "cloud", "access_key_sha256": sha256}])).unwrap()
+    let caller = |name, key| {
+        let sha256 = AccessKey::parse(key).unwrap().sha256();
+        json!({"name": name, "access_key_sha256": sha256})
+    };
+    serde_json::from_value(json!([
+        caller("cloud", ACCESS_KEY),
+        caller("desk", DESK_KEY)
+    ]))
+    .unwrap()
 }

@@ -299,6 +299,7 @@ pub(crate) fn problem(code: &str) -> Problem {
         detail: "What happened.".to_owned(),
         hint: "What to do.".to_owned(),
         vend_id: None,
+        waiting: None,
     }
 }
 

@@ -72,6 +72,7 @@ fn believed(at: UnixMillis, balance: i32) -> BelievedState {
         believed_at_ms: at,
         old: false,
         message_sha256: Digest([0; 32]),
+        waiting: None,
     }
 }
 

@@ -1,12 +1,14 @@
 //! States of the meter: believed, found old, or found to contradict the issue log.
 
 use gas_sales::{
-    Belief, BelievedState, Contradiction, LogEntry, MeterBook, Proven, Told, settlement,
+    Belief, BelievedState, Contradiction, LogEntry, MeterBook, MeterKeyring, Proven, Told,
+    settlement,
 };
 use gas_statement::SigningKey;
 use gas_token::{Seq, Status};
 use gas_units::{UnixMillis, VendId};
 
+use super::refunds::conclude;
 use super::tx::{NewAlarm, Tx};
 use super::{CompanyStore, raise_alarm, sign};
 use crate::sqlite::StoreError;
@@ -18,6 +20,9 @@ pub enum Learned {
     Newest(BelievedState),
     /// True, and older than one believed before.
     Old(BelievedState),
+    /// It shows a token that restored books do not know; nothing was believed, and the meter must be given
+    /// its newest token first.
+    NotYet,
     /// It contradicts the issue log: the meter is frozen, an alarm is raised.
     Contradicts(Contradiction),
 }
@@ -39,6 +44,7 @@ impl CompanyStore {
     pub async fn report_status(
         &self,
         status: &Proven<Status>,
+        keys: &(impl MeterKeyring + Sync),
         key: &SigningKey,
         now: UnixMillis,
     ) -> Result<StateOutcome, StoreError> {
@@ -55,7 +61,7 @@ impl CompanyStore {
             bytes: status.bytes(),
             answers: None,
         };
-        let (learned, _) = learn(&mut tx, &message, key, now).await?;
+        let (learned, _) = learn(&mut tx, &message, keys, key, now).await?;
         tx.commit().await?;
         Ok(StateOutcome::Learned(learned))
     }
@@ -68,10 +74,11 @@ pub(super) struct Message<'a> {
     pub(super) answers: Option<VendId>,
 }
 
-/// Company rules 2 and 3 in the caller's transaction; gives the meter's book as it is afterwards.
+/// Company rules 2 to 4 in the caller's transaction; gives the meter's book as it is afterwards.
 pub(super) async fn learn(
     tx: &mut Tx,
     message: &Message<'_>,
+    keys: &(impl MeterKeyring + Sync),
     key: &SigningKey,
     now: UnixMillis,
 ) -> Result<(Learned, MeterBook), StoreError> {
@@ -80,12 +87,14 @@ pub(super) async fn learn(
     let logged = logged(tx, told).await?;
     match row.book.believe(told, logged, now) {
         Belief::Believed(book) => {
-            tx.save_book(&book, row.version).await?;
             let believed = book
                 .believed
                 .ok_or_else(|| StoreError::Corrupt("a believed state went missing".to_owned()))?;
-            tx.save_state(book.meter, &believed, message.bytes).await?;
             settle(tx, message, key, now).await?;
+            let concluded = conclude(tx, &book, told, keys, key, now).await?;
+            let book = concluded.unwrap_or(book);
+            tx.save_book(&book, row.version).await?;
+            tx.save_state(book.meter, &believed, message.bytes).await?;
             Ok((Learned::Newest(believed), book))
         }
         Belief::Contradicts(book, contradiction) => {
@@ -103,9 +112,14 @@ pub(super) async fn learn(
         }
         Belief::Known => {
             let known = row.book.believed.unwrap_or_else(|| as_told(told, now));
-            Ok((Learned::Newest(known), row.book))
+            let concluded = conclude(tx, &row.book, told, keys, key, now).await?;
+            if let Some(book) = &concluded {
+                tx.save_book(book, row.version).await?;
+            }
+            Ok((Learned::Newest(known), concluded.unwrap_or(row.book)))
         }
-        Belief::Old | Belief::NotYet => Ok((Learned::Old(as_told(told, now)), row.book)),
+        Belief::Old => Ok((Learned::Old(as_told(told, now)), row.book)),
+        Belief::NotYet => Ok((Learned::NotYet, row.book)),
     }
 }
 
@@ -115,7 +129,11 @@ async fn logged(tx: &mut Tx, told: &Told) -> Result<Option<LogEntry>, StoreError
     if seq == Seq::default() {
         return Ok(Some(LogEntry::BEFORE_THE_FIRST));
     }
-    tx.logged_at(told.meter(), seq).await
+    let issue = tx.find_issue(told.meter(), seq).await?;
+    Ok(issue.map(|issue| LogEntry {
+        tag: issue.token.tag.short(),
+        total: issue.total,
+    }))
 }
 
 const fn as_told(told: &Told, now: UnixMillis) -> BelievedState {

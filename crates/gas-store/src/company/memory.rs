@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use gas_sales::{BelievedState, LogEntry, MeterBook, OpenSale};
+use gas_sales::{BelievedState, MeterBook, OpenSale};
 use gas_statement::Sha256Digest;
 use gas_token::{Nonce, Seq};
-use gas_units::{MeterNumber, UnixMillis, VendId};
+use gas_units::{MeterNumber, RefundId, UnixMillis, VendId};
 
 use super::tx::{BookRow, IssueRow, NewAlarm, NewQuote, Reservation, ReservationState};
-use super::{Alarm, QuoteRow, SaleRow};
+use super::{Alarm, QuoteRow, RefundRow, RefundState, SaleRow};
 use crate::memory::MemoryTx;
 use crate::sqlite::StoreError;
 
@@ -32,6 +32,11 @@ pub(super) struct Tables {
     reservations_open: Table<MeterNumber, VendId>,
     sales: Table<VendId, SaleRow>,
     sales_open: Table<(MeterNumber, Seq), VendId>,
+    refunds: Table<RefundId, RefundRow>,
+    /// Those that were not closed without money.
+    refunds_of_vends: Table<VendId, RefundId>,
+    /// Those that the meter has still to answer for.
+    refunds_open: Table<MeterNumber, RefundId>,
     records: Table<(MeterNumber, u32), Vec<u8>>,
     alarms: Table<usize, Alarm>,
     alarms_once: Table<(MeterNumber, &'static str, Vec<u8>), ()>,
@@ -78,16 +83,12 @@ pub(super) const fn save_state(
     Ok(())
 }
 
-pub(super) fn logged_at(
+pub(super) fn find_issue(
     tx: &Tx,
     meter: MeterNumber,
     seq: Seq,
-) -> Result<Option<LogEntry>, StoreError> {
-    let row = tx.issue_log.get(&(meter, seq));
-    Ok(row.map(|row| LogEntry {
-        tag: row.token.tag.short(),
-        total: row.total,
-    }))
+) -> Result<Option<IssueRow>, StoreError> {
+    Ok(tx.issue_log.get(&(meter, seq)).cloned())
 }
 
 pub(super) fn insert_issue(tx: &mut Tx, row: &IssueRow) -> Result<(), StoreError> {
@@ -243,6 +244,37 @@ pub(super) fn settle_sale(
         ..sale
     };
     tx.put(|t| &mut t.sales, vend_id, sale);
+    Ok(())
+}
+
+pub(super) fn find_refund(tx: &Tx, refund_id: RefundId) -> Result<Option<RefundRow>, StoreError> {
+    Ok(tx.refunds.get(&refund_id).cloned())
+}
+
+pub(super) fn refund_of_vend(tx: &Tx, vend_id: VendId) -> Result<Option<RefundId>, StoreError> {
+    Ok(tx.refunds_of_vends.get(&vend_id).copied())
+}
+
+pub(super) fn put_refund(tx: &mut Tx, row: &RefundRow) -> Result<(), StoreError> {
+    let (refund_id, vend_id) = (row.debit.refund_id, row.debit.vend_id);
+    let taken = |other: Option<&RefundId>| other.is_some_and(|other| *other != refund_id);
+    if taken(tx.refunds_of_vends.get(&vend_id)) {
+        return Err(StoreError::Unique("refunds.vend_id"));
+    }
+    if row.state.is_open() && taken(tx.refunds_open.get(&row.meter)) {
+        return Err(StoreError::Unique("refunds.meter"));
+    }
+    if row.state == RefundState::Closed {
+        tx.remove(|t| &mut t.refunds_of_vends, &vend_id);
+    } else {
+        tx.put(|t| &mut t.refunds_of_vends, vend_id, refund_id);
+    }
+    if row.state.is_open() {
+        tx.put(|t| &mut t.refunds_open, row.meter, refund_id);
+    } else if tx.refunds_open.get(&row.meter) == Some(&refund_id) {
+        tx.remove(|t| &mut t.refunds_open, &row.meter);
+    }
+    tx.put(|t| &mut t.refunds, refund_id, row.clone());
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod learn;
 mod memory;
 mod quotes;
 mod records;
+mod refunds;
 mod reservations;
 mod sales;
 mod sql;
@@ -30,6 +31,7 @@ use tx::{Backend, NewAlarm, Tx};
 pub use learn::{Learned, StateOutcome};
 pub use quotes::{QuoteOutcome, QuoteRow};
 pub use records::RecordsOutcome;
+pub use refunds::{RefundInquiry, RefundOutcome, RefundRow, RefundState};
 pub use reservations::ReserveOutcome;
 pub use sales::{ReceiptOutcome, SaleRow, SellOutcome};
 

@@ -1,6 +1,6 @@
 //! Quotes.
 
-use gas_sales::{Contradiction, Inquiry, Proven, QuoteRefusal, Told};
+use gas_sales::{Contradiction, Inquiry, MeterKeyring, Proven, QuoteRefusal, Told};
 use gas_statement::{Sha256Digest, SigningKey};
 use gas_token::Status;
 use gas_units::{MeterNumber, UnixMillis, VendId};
@@ -30,6 +30,9 @@ pub enum QuoteOutcome {
     IdReused,
     /// The status's nonce is unknown, expired, or was used up by another message.
     NonceNotLive,
+    /// The books were restored and do not know the token that the state shows; the meter must be given its
+    /// newest token first.
+    NotYet,
     /// A newer state than this one is believed already.
     OldState,
     /// The state contradicts the issue log; the meter is frozen.
@@ -57,6 +60,7 @@ impl CompanyStore {
         status: &Proven<Status>,
         inquiry: Inquiry,
         request: Sha256Digest,
+        keys: &(impl MeterKeyring + Sync),
         key: &SigningKey,
         now: UnixMillis,
     ) -> Result<QuoteOutcome, StoreError> {
@@ -80,10 +84,11 @@ impl CompanyStore {
             bytes: status.bytes(),
             answers: None,
         };
-        let (learned, book) = learn(&mut tx, &message, key, now).await?;
+        let (learned, book) = learn(&mut tx, &message, keys, key, now).await?;
         let outcome = match learned {
             Learned::Contradicts(contradiction) => QuoteOutcome::Contradicts(contradiction),
             Learned::Old(_) => QuoteOutcome::OldState,
+            Learned::NotYet => QuoteOutcome::NotYet,
             Learned::Newest(_) => match book.quote(inquiry, now) {
                 Err(refusal) => QuoteOutcome::Refused(refusal),
                 Ok(quote) => {

@@ -2,11 +2,11 @@
 
 use gas_sales::{Issuance, IssueRefusal, MeterKeyring, PaidQuote, Proven, Told};
 use gas_statement::{Sha256Digest, SigningKey};
-use gas_token::{Receipt, ReceiptResult, Tagged, Total};
+use gas_token::{Receipt, ReceiptResult, Seq, Tagged, Total};
 use gas_units::{MeterNumber, Money, UnixMillis, VendId};
 
 use super::learn::{Learned, Message, learn};
-use super::tx::{IssueRow, NewAlarm, Reservation, ReservationState};
+use super::tx::{IssueKind, IssueRow, NewAlarm, Reservation, ReservationState};
 use super::{CompanyStore, raise_alarm, sign};
 use crate::sqlite::StoreError;
 
@@ -47,8 +47,8 @@ pub enum SellOutcome {
 pub struct ReceiptOutcome {
     /// What the company made of the state that it shows.
     pub learned: Learned,
-    /// The sale after it.
-    pub sale: SaleRow,
+    /// The sale after it, if its token was answered.
+    pub sale: Option<SaleRow>,
 }
 
 impl CompanyStore {
@@ -100,32 +100,54 @@ impl CompanyStore {
         Ok(SellOutcome::Issued(Box::new(sale)))
     }
 
-    /// Learns from the receipt for this vend's token, and settles every sale that it shows.
+    /// A token of a meter by its sequence.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn token(
+        &self,
+        meter: MeterNumber,
+        seq: Seq,
+    ) -> Result<Option<Tagged<Total>>, StoreError> {
+        let row = self.db.read().await?.find_issue(meter, seq).await?;
+        Ok(row.map(|row| row.token))
+    }
+
+    /// Learns from the receipt for the token at `seq`, settles every sale that it shows, and concludes the
+    /// refund that it decides.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn report_receipt(
         &self,
-        vend_id: VendId,
+        seq: Seq,
         receipt: &Proven<Receipt>,
+        keys: &(impl MeterKeyring + Sync),
         key: &SigningKey,
         now: UnixMillis,
     ) -> Result<ReceiptOutcome, StoreError> {
         let mut tx = self.db.begin().await?;
+        let meter = receipt.meter;
+        let issue = tx.find_issue(meter, seq).await?.ok_or_else(|| {
+            StoreError::Corrupt(format!("token {seq} of meter {meter} is missing"))
+        })?;
+        let sold = issue.vend_id.filter(|_| issue.kind == IssueKind::Sale);
         let message = Message {
             told: Told::from(receipt),
             bytes: receipt.bytes(),
-            answers: Some(vend_id),
+            answers: sold,
         };
-        let (learned, _) = learn(&mut tx, &message, key, now).await?;
+        let (learned, _) = learn(&mut tx, &message, keys, key, now).await?;
         let refused = match receipt.result {
             ReceiptResult::Applied | ReceiptResult::Duplicate => None,
+            // What a refund is made for: the reversal follows.
+            ReceiptResult::Insufficient if issue.kind == IssueKind::Debit => None,
             ReceiptResult::Insufficient => Some("the meter refused the token: insufficient"),
             ReceiptResult::OutOfRange => Some("the meter refused the token: out of range"),
         };
         if let Some(detail) = refused {
             let alarm = NewAlarm {
-                meter: receipt.meter,
+                meter,
                 kind: "token_refused",
                 detail,
                 message: receipt.bytes(),
@@ -133,10 +155,10 @@ impl CompanyStore {
             };
             raise_alarm(&mut tx, &alarm).await?;
         }
-        let sale = tx
-            .find_sale(vend_id)
-            .await?
-            .ok_or_else(|| StoreError::Corrupt(format!("the sale of {vend_id} is missing")))?;
+        let sale = match sold {
+            Some(vend_id) => tx.find_sale(vend_id).await?,
+            None => None,
+        };
         tx.commit().await?;
         Ok(ReceiptOutcome { learned, sale })
     }
@@ -148,7 +170,8 @@ fn issue_row(paid: &PaidQuote, issuance: &Issuance, now: UnixMillis) -> IssueRow
         seq: issuance.seq,
         total: issuance.total,
         tid: issuance.tid,
-        vend_id: paid.vend_id(),
+        kind: IssueKind::Sale,
+        vend_id: Some(paid.vend_id()),
         token: issuance.token,
         issued_at: now,
     }

@@ -1,13 +1,13 @@
 //! One transaction on either backend: rows are read and written here, the rules stand above.
 
-use gas_sales::{BelievedState, LogEntry, MeterBook, OpenSale};
+use gas_sales::{BelievedState, MeterBook, OpenSale};
 use gas_statement::{Quote, Sha256Digest, Signed};
 use gas_token::{Nonce, Seq, Tagged, Total};
-use gas_units::{MeterNumber, UnixMillis, VendId};
+use gas_units::{MeterNumber, RefundId, UnixMillis, VendId};
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite as Engine, SqliteConnection, Transaction};
 
-use super::{Alarm, QuoteRow, SaleRow, memory, sql};
+use super::{Alarm, QuoteRow, RefundRow, SaleRow, memory, sql};
 use crate::memory::{Memory, MemoryTx};
 use crate::sqlite::{Sqlite, StoreError};
 
@@ -41,11 +41,39 @@ pub(super) struct BookRow {
 pub(super) struct IssueRow {
     pub(super) meter: MeterNumber,
     pub(super) seq: Seq,
+    pub(super) kind: IssueKind,
     pub(super) total: u32,
     pub(super) tid: u32,
-    pub(super) vend_id: VendId,
+    /// The vend sold, or taken back; none for the first token of an epoch.
+    pub(super) vend_id: Option<VendId>,
     pub(super) token: Tagged<Total>,
     pub(super) issued_at: UnixMillis,
+}
+
+/// Why a token was issued.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum IssueKind {
+    Sale,
+    Debit,
+    Reversal,
+    Epoch,
+}
+
+impl IssueKind {
+    const ALL: [Self; 4] = [Self::Sale, Self::Debit, Self::Reversal, Self::Epoch];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Sale => "sale",
+            Self::Debit => "debit",
+            Self::Reversal => "reversal",
+            Self::Epoch => "epoch",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// A quote to be kept, and what was asked.
@@ -171,7 +199,7 @@ row_operations! {
     save_state(meter: MeterNumber, believed: &BelievedState, message: &[u8]) -> ();
 
     /// What the issue log holds of a meter at a sequence above 0.
-    logged_at(meter: MeterNumber, seq: Seq) -> Option<LogEntry>;
+    find_issue(meter: MeterNumber, seq: Seq) -> Option<IssueRow>;
     /// Logs a token.
     insert_issue(row: &IssueRow) -> ();
 
@@ -202,6 +230,13 @@ row_operations! {
     unsettled_sales(meter: MeterNumber, up_to: Seq) -> Vec<OpenSale>;
     /// Keeps the settlement (compact JWS) of a sale that has none.
     settle_sale(vend_id: VendId, settlement: &str, now: UnixMillis) -> ();
+
+    /// A refund.
+    find_refund(refund_id: RefundId) -> Option<RefundRow>;
+    /// The refund of a vend that was not closed without money.
+    refund_of_vend(vend_id: VendId) -> Option<RefundId>;
+    /// Saves a refund. To be done before [`Tx::save_book`] of a book that names it.
+    put_refund(row: &RefundRow) -> ();
 
     /// A record of a meter.
     find_record(meter: MeterNumber, number: u32) -> Option<Vec<u8>>;

@@ -1,11 +1,11 @@
 //! A meter's book as rows: `meters`, `believed_states`.
 
-use gas_sales::{BelievedState, MeterBook, TariffYear};
+use gas_sales::{BelievedState, MeterBook, OpenDebit, PastYear, TariffYear};
 use gas_token::{MeterState, Seq, ShortTag, StateFlags};
 use gas_units::{MeterNumber, Money, Unit, UnixMillis, UnixTime, Volume};
 use sqlx::SqliteConnection;
 
-use super::{array, broken, digest, json, parse};
+use super::{array, broken, digest, find_refund, json, parse};
 use crate::company::changed_meanwhile;
 use crate::company::tx::BookRow;
 use crate::sqlite::StoreError;
@@ -28,6 +28,10 @@ struct MeterColumns {
     year_purchased: u32,
     believed_id: Option<i64>,
     version: i64,
+    debit_refund_id: Option<String>,
+    before_year: Option<i64>,
+    before_start_register: Option<u32>,
+    before_purchased: Option<u32>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -66,7 +70,15 @@ pub(in crate::company) async fn find_book(
         }
         None => None,
     };
-    columns.parse(believed).map(Some)
+    let debit = match &columns.debit_refund_id {
+        Some(refund_id) => {
+            let refund_id = parse("meters.debit_refund_id", refund_id)?;
+            let refund = find_refund(connection, refund_id).await?;
+            refund.map(|refund| refund.debit)
+        }
+        None => None,
+    };
+    columns.parse(believed, debit).map(Some)
 }
 
 pub(in crate::company) async fn insert_book(
@@ -102,9 +114,12 @@ pub(in crate::company) async fn save_book(
     book: &MeterBook,
     version: i64,
 ) -> Result<(), StoreError> {
+    let before = book.year.before;
     let saved = sqlx::query(
         "UPDATE meters SET epoch = ?, counter = ?, total = ?, last_tid = ?, frozen = ?, year = ?,
-             year_start_register = ?, year_purchased = ?, version = version + 1
+             year_start_register = ?, year_purchased = ?, before_year = ?,
+             before_start_register = ?, before_purchased = ?, debit_refund_id = ?,
+             version = version + 1
          WHERE meter = ? AND version = ?",
     )
     .bind(book.epoch)
@@ -115,6 +130,10 @@ pub(in crate::company) async fn save_book(
     .bind(book.year.year)
     .bind(book.year.start_register.centi_m3())
     .bind(book.year.purchased.centi_m3())
+    .bind(before.map(|past| past.year))
+    .bind(before.map(|past| past.start_register.centi_m3()))
+    .bind(before.map(|past| past.purchased.centi_m3()))
+    .bind(book.debit.map(|debit| debit.refund_id.to_string()))
     .bind(book.meter.to_string())
     .bind(version)
     .execute(&mut *connection)
@@ -161,7 +180,25 @@ pub(in crate::company) async fn save_state(
 }
 
 impl MeterColumns {
-    fn parse(self, believed: Option<BelievedState>) -> Result<BookRow, StoreError> {
+    fn parse(
+        self,
+        believed: Option<BelievedState>,
+        debit: Option<OpenDebit>,
+    ) -> Result<BookRow, StoreError> {
+        let past = (
+            self.before_year,
+            self.before_start_register,
+            self.before_purchased,
+        );
+        let before = match past {
+            (Some(year), Some(start_register), Some(purchased)) => Some(PastYear {
+                year,
+                start_register: Volume::from_centi_m3(start_register),
+                purchased: Volume::from_centi_m3(purchased),
+            }),
+            (None, None, None) => None,
+            (_, _, _) => return Err(StoreError::Corrupt("meters.before_year".to_owned())),
+        };
         let book = MeterBook {
             meter: parse("meters.meter", &self.meter)?,
             unit: Unit::try_from(self.unit).map_err(|error| broken("meters.unit", &error))?,
@@ -179,10 +216,10 @@ impl MeterColumns {
                 year: self.year,
                 start_register: Volume::from_centi_m3(self.year_start_register),
                 purchased: Volume::from_centi_m3(self.year_purchased),
-                before: None,
+                before,
             },
             believed,
-            debit: None,
+            debit,
         };
         Ok(BookRow {
             book,

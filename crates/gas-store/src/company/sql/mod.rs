@@ -2,14 +2,17 @@
 
 mod books;
 mod proofs;
+mod refunds;
 mod vends;
 
 use gas_statement::Sha256Digest;
+use gas_token::{Tagged, Total};
 
 use crate::sqlite::StoreError;
 
 pub(super) use books::*;
 pub(super) use proofs::*;
+pub(super) use refunds::*;
 pub(super) use vends::*;
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
@@ -31,6 +34,11 @@ fn array<const N: usize>(column: &str, bytes: Vec<u8>) -> Result<[u8; N], StoreE
     bytes
         .try_into()
         .map_err(|_| StoreError::Corrupt(format!("{column}: not {N} bytes")))
+}
+
+/// A token of the issue log.
+fn token(bytes: &[u8]) -> Result<Tagged<Total>, StoreError> {
+    Tagged::parse(bytes).map_err(|error| broken("issue_log.token", &error))
 }
 
 fn broken(column: &str, error: &dyn std::error::Error) -> StoreError {

@@ -1,34 +1,53 @@
 //! What meters have shown, and what they are held against: `nonces`, `issue_log`, `records`, `alarms`.
 
-use gas_sales::LogEntry;
 use gas_statement::Sha256Digest;
-use gas_token::{Nonce, Seq, Tag};
+use gas_token::{Nonce, Seq};
 use gas_units::{MeterNumber, UnixMillis};
 use sqlx::SqliteConnection;
 
-use super::array;
+use super::{parse, token};
 use crate::company::Alarm;
-use crate::company::tx::{IssueRow, NewAlarm};
+use crate::company::tx::{IssueKind, IssueRow, NewAlarm};
 use crate::sqlite::StoreError;
 
-pub(in crate::company) async fn logged_at(
+#[derive(sqlx::FromRow)]
+struct IssueColumns {
+    kind: String,
+    total: u32,
+    tid: u32,
+    vend_id: Option<String>,
+    token: Vec<u8>,
+    issued_at_ms: i64,
+}
+
+pub(in crate::company) async fn find_issue(
     connection: &mut SqliteConnection,
     meter: MeterNumber,
     seq: Seq,
-) -> Result<Option<LogEntry>, StoreError> {
-    let row: Option<(Vec<u8>, u32)> =
-        sqlx::query_as("SELECT tag, total FROM issue_log WHERE meter = ? AND seq = ?")
+) -> Result<Option<IssueRow>, StoreError> {
+    let columns: Option<IssueColumns> =
+        sqlx::query_as("SELECT * FROM issue_log WHERE meter = ? AND seq = ?")
             .bind(meter.to_string())
             .bind(seq.bits())
             .fetch_optional(connection)
             .await?;
-    row.map(|(tag, total)| {
-        Ok(LogEntry {
-            tag: Tag(array("issue_log.tag", tag)?).short(),
-            total,
-        })
-    })
-    .transpose()
+    let Some(columns) = columns else {
+        return Ok(None);
+    };
+    let vend_id = columns.vend_id.as_deref();
+    Ok(Some(IssueRow {
+        meter,
+        seq,
+        kind: IssueKind::from_name(&columns.kind)
+            .ok_or_else(|| StoreError::Corrupt(format!("issue_log.kind: {}", columns.kind)))?,
+        total: columns.total,
+        tid: columns.tid,
+        vend_id: vend_id
+            .map(|vend_id| parse("issue_log.vend_id", vend_id))
+            .transpose()?,
+        token: token(&columns.token)?,
+        issued_at: UnixMillis::from_millis(columns.issued_at_ms),
+    }))
 }
 
 pub(in crate::company) async fn insert_issue(
@@ -36,15 +55,16 @@ pub(in crate::company) async fn insert_issue(
     row: &IssueRow,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO issue_log (meter, seq, total, tag, tid, vend_id, token, issued_at_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO issue_log (meter, seq, kind, total, tag, tid, vend_id, token, issued_at_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(row.meter.to_string())
     .bind(row.seq.bits())
+    .bind(row.kind.name())
     .bind(row.total)
     .bind(row.token.tag.0.as_slice())
     .bind(row.tid)
-    .bind(row.vend_id.to_string())
+    .bind(row.vend_id.map(|vend_id| vend_id.to_string()))
     .bind(row.token.to_bytes())
     .bind(row.issued_at.millis())
     .execute(connection)

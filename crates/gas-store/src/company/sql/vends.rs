@@ -1,11 +1,11 @@
 //! From quote to settlement: `quotes`, `reservations`, `sales`.
 
 use gas_sales::OpenSale;
-use gas_token::{Seq, Tagged};
+use gas_token::Seq;
 use gas_units::{MeterNumber, Money, UnixMillis, VendId};
 use sqlx::SqliteConnection;
 
-use super::{digest, parse};
+use super::{digest, parse, token};
 use crate::company::tx::{NewQuote, Reservation, ReservationState};
 use crate::company::{QuoteRow, SaleRow};
 use crate::sqlite::StoreError;
@@ -211,8 +211,7 @@ impl SaleColumns {
             meter: parse("sales.meter", &self.meter)?,
             seq: self.seq,
             amount_fen: Money::from_fen(self.amount_fen),
-            token: Tagged::parse(&self.token)
-                .map_err(|error| StoreError::Corrupt(format!("issue_log.token: {error}")))?,
+            token: token(&self.token)?,
             payment_sha256: digest("sales.payment_sha256", self.payment_sha256)?,
             issue: self.issue,
             settlement: self.settlement,

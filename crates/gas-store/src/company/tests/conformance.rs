@@ -8,15 +8,15 @@ use gas_tariff::Want;
 use gas_token::{
     Kind, MeterState, Nonce, Receipt, ReceiptResult, Record, StateFlags, Status, Tag, Tagged, Total,
 };
-use gas_units::{UnixMillis, UnixTime, VendId, Volume};
+use gas_units::{RefundId, UnixMillis, UnixTime, VendId, Volume};
 use tempfile::TempDir;
 
 use super::{Keys, NOW, a_book, key, meter, open, payment_for};
-use crate::company::CompanyStore;
+use crate::company::{CompanyStore, RefundInquiry, RefundOutcome};
 use crate::sqlite::StoreError;
 
 const SEEDS: u64 = 6;
-const STEPS: u32 = 250;
+const STEPS: u32 = 400;
 const VENDS: u64 = 12;
 
 /// Splitmix64: enough chance for a test, the same in every run.
@@ -44,7 +44,8 @@ struct Pair {
     /// Tokens that the meter may be at; the first state is before any.
     states: Vec<MeterState>,
     quotes: Vec<Signed<Quote>>,
-    tokens: Vec<(VendId, Tagged<Total>)>,
+    tokens: Vec<Tagged<Total>>,
+    refunds: usize,
     _dir: TempDir,
 }
 
@@ -94,6 +95,7 @@ impl Pair {
             states: vec![at(1_000)],
             quotes: Vec::new(),
             tokens: Vec::new(),
+            refunds: 0,
             _dir: dir,
         }
     }
@@ -109,7 +111,7 @@ impl Pair {
         let mut state = self.states[usize::try_from(states - 1 - back).unwrap()];
         state.volume =
             Volume::from_centi_m3(state.volume.centi_m3() + u32::from(self.chance.byte_below(2)));
-        if self.chance.below(400) == 0 {
+        if self.chance.below(800) == 0 {
             state.total += 1;
         }
         state
@@ -132,7 +134,7 @@ impl Pair {
     async fn step(&mut self) {
         let later = i64::try_from(self.chance.below(400)).unwrap();
         self.now = self.now.plus_millis(later);
-        match self.chance.below(12) {
+        match self.chance.below(15) {
             0 | 1 => self.nonces().await,
             2 => self.report_status().await,
             3 | 4 => self.quote().await,
@@ -142,8 +144,10 @@ impl Pair {
                 on_both!(self, store => store.release(vend_id, now)).unwrap();
             }
             7 | 8 => self.sell().await,
-            9 => self.receipt().await,
+            9 | 12 => self.receipt().await,
             10 => self.records().await,
+            13 => self.waiting().await,
+            14 => self.refund().await,
             _ => self.look().await,
         }
     }
@@ -161,7 +165,7 @@ impl Pair {
     async fn report_status(&mut self) {
         let proven = prove_status(&Keys(meter()), &self.status()).unwrap();
         let now = self.now;
-        on_both!(self, store => store.report_status(&proven, &key(), now)).unwrap();
+        on_both!(self, store => store.report_status(&proven, &Keys(meter()), &key(), now)).unwrap();
     }
 
     async fn quote(&mut self) {
@@ -173,7 +177,7 @@ impl Pair {
         };
         let request = Sha256Digest::of(&[self.chance.byte_below(2)]);
         let now = self.now;
-        on_both!(self, store => store.make_quote(&proven, inquiry, request, &key(), now)).unwrap();
+        on_both!(self, store => store.make_quote(&proven, inquiry, request, &Keys(meter()), &key(), now)).unwrap();
         let vend_id = inquiry.vend_id;
         if let Some(row) = on_both!(self, store => store.quote(vend_id)).unwrap() {
             let quote = Signed::verify(&row.quote, &key().verifying_key()).unwrap();
@@ -206,32 +210,69 @@ impl Pair {
         on_both!(self, store => store.sell(&paid, &Keys(meter()), &key(), now)).unwrap();
         let vend_id = paid.vend_id();
         let sale = on_both!(self, store => store.sale(vend_id)).unwrap();
-        let Some(sale) = sale.filter(|sale| !self.tokens.contains(&(vend_id, sale.token))) else {
+        if let Some(sale) = sale {
+            self.token(sale.token);
+        }
+    }
+
+    fn token(&mut self, token: Tagged<Total>) {
+        if !self.tokens.contains(&token) {
+            self.tokens.push(token);
+        }
+    }
+
+    /// The token that waits for the meter, whatever it is: a sale's, a debit, a reversal.
+    async fn waiting(&mut self) {
+        if let Some(token) = on_both!(self, store => store.waiting_token(meter())).unwrap() {
+            self.token(token);
+        }
+    }
+
+    async fn refund(&mut self) {
+        let vend_id = self.vend_id();
+        let refund_id = RefundId::from_parts(1, [self.chance.byte_below(9); 10]);
+        if let Some(sale) = on_both!(self, store => store.sale(vend_id)).unwrap() {
+            let sale = Signed::verify(&sale.issue, &key().verifying_key()).unwrap();
+            let inquiry = RefundInquiry {
+                refund_id,
+                reason: "asked",
+                sale: &sale,
+            };
+            let now = self.now;
+            let keys = Keys(meter());
+            let asked = on_both!(self, store => store.ask_refund(inquiry, &keys, now)).unwrap();
+            self.refunds += usize::from(matches!(asked, RefundOutcome::Stands(_)));
+        }
+        let row = on_both!(self, store => store.refund(refund_id)).unwrap();
+        let Some(order) = row.and_then(|row| row.order) else {
             return;
         };
-        self.tokens.push((vend_id, sale.token));
+        let order = Signed::verify(&order, &key().verifying_key()).unwrap();
+        let refunded = Signed::sign(&key(), super::refunds::done(&order)).unwrap();
+        on_both!(self, store => store.money_went_back(&refunded)).unwrap();
     }
 
     /// The meter takes a token, if it is the next one, and answers.
     async fn receipt(&mut self) {
         let tokens = u64::try_from(self.tokens.len()).unwrap();
         let index = usize::try_from(self.chance.below(tokens.max(1))).unwrap();
-        let Some((vend_id, token)) = self.tokens.get(index).copied() else {
+        let Some(token) = self.tokens.get(index).copied() else {
             return;
         };
-        let mut state = *self.states.last().unwrap();
-        if token.message.seq > state.last_seq {
-            state.last_seq = token.message.seq;
-            state.last_tag = token.tag.short();
-            state.total = token.message.total;
-            self.states.push(state);
-        }
+        let seq = token.message.seq;
         let result = match self.chance.below(6) {
             0 => ReceiptResult::Insufficient,
             1 => ReceiptResult::OutOfRange,
             2 => ReceiptResult::Duplicate,
             _ => ReceiptResult::Applied,
         };
+        let mut state = *self.states.last().unwrap();
+        if token.message.seq > state.last_seq && result == ReceiptResult::Applied {
+            state.last_seq = token.message.seq;
+            state.last_tag = token.tag.short();
+            state.total = token.message.total;
+            self.states.push(state);
+        }
         let message = Receipt {
             generation: 1,
             meter: meter(),
@@ -243,7 +284,8 @@ impl Pair {
         let bytes = Tagged { message, tag }.to_bytes();
         let proven = prove_receipt(&Keys(meter()), &bytes, token.tag).unwrap();
         let now = self.now;
-        on_both!(self, store => store.report_receipt(vend_id, &proven, &key(), now)).unwrap();
+        on_both!(self, store => store.report_receipt(seq, &proven, &Keys(meter()), &key(), now))
+            .unwrap();
     }
 
     async fn records(&mut self) {
@@ -278,7 +320,7 @@ impl Pair {
 
 #[tokio::test]
 async fn both_backends_give_the_same_answers() {
-    let mut issued = 0;
+    let (mut issued, mut refunds) = (0, 0);
     for seed in 0..SEEDS {
         let mut pair = Pair::new(seed).await;
         for _ in 0..STEPS {
@@ -286,7 +328,9 @@ async fn both_backends_give_the_same_answers() {
         }
         pair.look().await;
         issued += pair.tokens.len();
+        refunds += pair.refunds;
     }
     // The walk went somewhere.
     assert!(issued > 20, "{issued} tokens were issued");
+    assert!(refunds > 5, "{refunds} refunds were begun");
 }

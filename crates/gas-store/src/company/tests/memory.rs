@@ -8,7 +8,7 @@ use gas_token::Nonce;
 use gas_units::VendId;
 
 use super::{Keys, NOW, a_book, key, meter, quote, sell, status};
-use crate::company::tx::{IssueRow, Reservation, ReservationState};
+use crate::company::tx::{IssueKind, IssueRow, Reservation, ReservationState};
 use crate::company::{CompanyStore, ReserveOutcome, SellOutcome, StateOutcome};
 
 /// The answer of a future that is ready at the first poll.
@@ -58,10 +58,10 @@ fn a_full_disk_changes_nothing_and_the_same_call_works_afterwards() {
     let before = at_once(store.meter(meter())).unwrap();
     let proven = prove_status(&Keys(meter()), &status(1)).unwrap();
     store.fail_writes(true);
-    at_once(store.report_status(&proven, &key(), NOW)).unwrap_err();
+    at_once(store.report_status(&proven, &Keys(meter()), &key(), NOW)).unwrap_err();
     assert_eq!(at_once(store.meter(meter())).unwrap(), before);
     store.fail_writes(false);
-    let learned = at_once(store.report_status(&proven, &key(), NOW)).unwrap();
+    let learned = at_once(store.report_status(&proven, &Keys(meter()), &key(), NOW)).unwrap();
     assert!(matches!(learned, StateOutcome::Learned(_)), "{learned:?}");
 }
 
@@ -79,9 +79,10 @@ fn the_rules_of_the_tables_hold_in_memory() {
     let again = IssueRow {
         meter: meter(),
         seq: gas_token::Seq::from_bits(sale.seq),
+        kind: IssueKind::Sale,
         total: 0,
         tid: 0,
-        vend_id: VendId::from_parts(1, [9; 10]),
+        vend_id: Some(VendId::from_parts(1, [9; 10])),
         token: sale.token,
         issued_at: NOW,
     };

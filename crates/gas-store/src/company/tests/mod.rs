@@ -2,6 +2,8 @@
 
 mod conformance;
 mod memory;
+mod migrations;
+mod refunds;
 mod reservations;
 mod tables;
 
@@ -137,7 +139,7 @@ async fn quote_at(store: &CompanyStore, number: u8, now: UnixMillis) -> Signed<Q
     };
     let request = Sha256Digest::of(&[number]);
     let made = store
-        .make_quote(&proven, inquiry, request, &key(), now)
+        .make_quote(&proven, inquiry, request, &Keys(meter()), &key(), now)
         .await
         .unwrap();
     let QuoteOutcome::Quoted(compact) = made else {

@@ -60,7 +60,7 @@ async fn the_issue_log_takes_one_token_per_sequence_and_vend_and_never_changes()
     sell(&store, &quote).await;
     let mut tx = sqlite(&store).begin().await.unwrap();
     let insert =
-        "INSERT INTO issue_log SELECT meter, seq + ?, total, tag, tid, vend_id || ?, token,
+        "INSERT INTO issue_log SELECT meter, seq + ?, kind, total, tag, tid, vend_id || ?, token,
                   issued_at_ms FROM issue_log";
     for (step, suffix, rule) in [
         (0, "x", "issue_log.meter, issue_log.seq"),
@@ -115,7 +115,13 @@ async fn expired_nonces_are_forgotten_and_of_no_use() {
         .await
         .unwrap();
     let proven = prove_status(&Keys(meter()), &status(1)).unwrap();
-    let report = async |now| store.report_status(&proven, &key(), now).await.unwrap();
+    let report = async |now| {
+        let (keys, key) = (Keys(meter()), key());
+        store
+            .report_status(&proven, &keys, &key, now)
+            .await
+            .unwrap()
+    };
     assert_eq!(report(expires).await, StateOutcome::NonceNotLive);
     assert!(matches!(
         report(expires.plus_millis(-1)).await,
