@@ -140,6 +140,31 @@ fn three_years_of_days_and_forty_days_of_hours_are_kept() {
     }
 }
 
+/// A phone that asks for the newest records does not wait for all older ones to be read.
+#[test]
+fn records_from_a_number_on_are_found_without_reading_the_pages_before() {
+    let mut flash = Flash::blank();
+    let mut journal = Journal::mount(&mut flash).unwrap();
+    for number in 1..=700 {
+        journal.hourly.append(&mut flash, &record(number)).unwrap();
+    }
+    // Seven pages, the last begun at 607. Looking at where each page begins costs two reads.
+    for (first, slots) in [
+        (607, 94),
+        (608, 94),
+        (606, 195),
+        (506, 195),
+        (505, 296),
+        (1, 700),
+    ] {
+        flash.reads = 0;
+        let wanted: Vec<u32> = (first..=700).collect();
+        assert_eq!(numbers(&journal, &mut flash, first), wanted);
+        let most = (slots + 7) * 2;
+        assert!(flash.reads <= most, "{first}: {} reads", flash.reads);
+    }
+}
+
 #[test]
 fn numbers_not_above_the_newest_are_ignored() {
     let mut flash = Flash::blank();

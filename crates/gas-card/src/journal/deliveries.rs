@@ -216,13 +216,13 @@ impl Deliveries {
                 continue;
             }
             match self.entry(flash, place)? {
-                Some(Entry::Token { id, token }) if id == wanted => {
+                Some(Entry::Token { token, .. }) => {
                     return Ok(Found::Waiting(TokenPrint::of(&token)));
                 }
-                Some(Entry::Result { id, print, result }) if id == wanted => {
+                Some(Entry::Result { print, result, .. }) => {
                     return Ok(Found::Done(print, result));
                 }
-                Some(Entry::Token { .. } | Entry::Result { .. } | Entry::Carried) | None => {}
+                Some(Entry::Carried) | None => {}
             }
         }
         Ok(Found::Nothing)

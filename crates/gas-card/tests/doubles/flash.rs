@@ -55,6 +55,8 @@ pub(crate) struct Flash {
     dead: Rc<Cell<bool>>,
     /// Steps done in all.
     pub(crate) steps: u64,
+    /// Reads done in all.
+    pub(crate) reads: u64,
     /// Erases begun, by page.
     pub(crate) erases: Vec<u32>,
     /// Cells that are worn out: what they read is what they read for ever.
@@ -71,6 +73,7 @@ impl Flash {
             left: None,
             dead: Rc::new(Cell::new(false)),
             steps: 0,
+            reads: 0,
             erases: vec![0; size / PAGE],
             stuck: Vec::new(),
         }
@@ -162,6 +165,7 @@ impl ReadNorFlash for Flash {
         if self.dead.get() {
             return Err(Cut);
         }
+        self.reads += 1;
         let from = size(offset.into());
         bytes.copy_from_slice(&self.bytes[from..from + bytes.len()]);
         Ok(())
