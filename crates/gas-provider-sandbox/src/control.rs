@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::api::ApiError;
 use crate::cashier::{CODE_URL_PREFIX, is_token};
-use crate::faults::Faults;
+use crate::faults::{Faults, RefundStatus};
 use crate::sandbox::Sandbox;
 use crate::store::State as OrderState;
 
@@ -23,6 +23,7 @@ pub(crate) fn routes() -> Router<Sandbox> {
         )
         .route("/sandbox/orders/{number}", get(order))
         .route("/sandbox/orders/{number}/notification", post(notify_again))
+        .route("/sandbox/refunds/{number}", get(refund).put(move_refund))
 }
 
 #[derive(Deserialize)]
@@ -99,4 +100,39 @@ async fn notify_again(
     }
     sandbox.bell.notify_one();
     Ok(StatusCode::ACCEPTED)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefundMove {
+    status: RefundStatus,
+}
+
+/// `GET /sandbox/refunds/{out_refund_no}`: a refund, as it is; asking here moves nothing.
+async fn refund(
+    State(sandbox): State<Sandbox>,
+    Path(number): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let refund = sandbox.store.refund_by_number(&number).await?;
+    let refund = refund.ok_or_else(ApiError::no_such_refund)?;
+    Ok(Json(json!({
+        "out_refund_no": refund.out_refund_no,
+        "out_trade_no": refund.out_trade_no,
+        "refund_fen": refund.refund_fen,
+        "status": refund.status.name(),
+    })))
+}
+
+/// `PUT /sandbox/refunds/{out_refund_no}`: what people at the provider do with a refund that has not ended.
+async fn move_refund(
+    State(sandbox): State<Sandbox>,
+    Path(number): Path<String>,
+    Json(to): Json<RefundMove>,
+) -> Result<StatusCode, ApiError> {
+    let now_ms = sandbox.now();
+    sandbox
+        .store
+        .move_refund(&number, to.status, now_ms)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -9,6 +9,46 @@ pub struct Faults {
     pub notification: NotificationFaults,
     /// What goes wrong with answers of the API.
     pub answer: AnswerFaults,
+    /// What goes wrong with refunds.
+    pub refund: RefundFaults,
+}
+
+/// What goes wrong with refunds.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RefundFaults {
+    /// This many of the next refunds are refused with 403 NOT_ENOUGH.
+    pub refuse_next: u32,
+    /// What a refund under way has become when somebody asks; `PROCESSING` keeps it under way.
+    pub outcome: RefundStatus,
+    /// Added to the amounts told (fen).
+    pub amount_offset_fen: i32,
+}
+
+/// How far a refund is, in the provider's words.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RefundStatus {
+    /// Under way.
+    Processing,
+    /// The money is back.
+    #[default]
+    Success,
+    /// Ended without money.
+    Closed,
+    /// A person has to say where the money goes.
+    Abnormal,
+}
+
+impl RefundStatus {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Processing => "PROCESSING",
+            Self::Success => "SUCCESS",
+            Self::Closed => "CLOSED",
+            Self::Abnormal => "ABNORMAL",
+        }
+    }
 }
 
 /// What goes wrong with notifications.
@@ -82,6 +122,13 @@ impl Faults {
             return AnswerFate::Failed;
         }
         AnswerFate::Sent
+    }
+
+    /// Uses up one refund's refusal; true when it must be refused.
+    pub(crate) const fn take_refund_refusal(&mut self) -> bool {
+        let refused = self.refund.refuse_next > 0;
+        self.refund.refuse_next = self.refund.refuse_next.saturating_sub(1);
+        refused
     }
 
     /// Uses up one attempt's loss; true when the attempt must not be sent.

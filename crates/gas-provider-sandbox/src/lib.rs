@@ -24,13 +24,16 @@ mod files;
 mod keys;
 mod notify;
 mod random;
+mod refunds;
 mod sandbox;
 mod signature;
 mod store;
 mod time;
 
 pub use config::Config;
-pub use faults::{AnswerFaults, Faults, NotificationFaults, SignatureFault};
+pub use faults::{
+    AnswerFaults, Faults, NotificationFaults, RefundFaults, RefundStatus, SignatureFault,
+};
 pub use files::{FilesError, PublicFacts, init};
 pub use notify::{RETRY_DELAYS_S, deliver_notifications};
 pub use sandbox::{Clock, OpenError, Sandbox, system_clock};

@@ -8,7 +8,8 @@ use sqlx::sqlite::{
 use sqlx::{Error, Row as _};
 
 const ORDER_COLUMNS: &str = "SELECT out_trade_no, request, description, attach, notify_url, \
-    total_fen, expires_ms, token, token_ends_ms, by_public_key, state, transaction_id, paid_ms \
+    total_fen, expires_ms, token, token_ends_ms, by_public_key, state, transaction_id, paid_ms, \
+    EXISTS (SELECT 1 FROM refunds WHERE refunds.out_trade_no = orders.out_trade_no) AS refunding \
     FROM orders WHERE ";
 
 /// The orders, payments and notifications, in SQLite.
@@ -24,6 +25,8 @@ pub(crate) enum State {
     Paid {
         transaction_id: String,
         paid_ms: i64,
+        /// All or part of it was asked back since.
+        refunding: bool,
     },
     Closed,
 }
@@ -109,6 +112,11 @@ impl Store {
             .await?;
         sqlx::migrate!().run(&pool).await?;
         Ok(Self(pool))
+    }
+
+    /// The database.
+    pub(crate) const fn pool(&self) -> &SqlitePool {
+        &self.0
     }
 
     /// Enters `order`, or gives the order of this number its new token.
@@ -301,6 +309,7 @@ fn read_order(row: &SqliteRow) -> Result<Order, Error> {
         _ => State::Paid {
             transaction_id: row.try_get("transaction_id")?,
             paid_ms: row.try_get("paid_ms")?,
+            refunding: row.try_get("refunding")?,
         },
     };
     Ok(Order {

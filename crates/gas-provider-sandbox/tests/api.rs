@@ -418,10 +418,8 @@ async fn bad_parameters_are_named() {
         bench.call("GET", path, "").await.refusal(),
         (400, "PARAM_ERROR".to_owned())
     );
-    let refund = bench
-        .call("POST", "/v3/refund/domestic/refunds", "{}")
-        .await;
-    assert_eq!(refund.refusal(), (404, "NOT_FOUND".to_owned()));
+    let bill = bench.call("POST", "/v3/bill/tradebill", "{}").await;
+    assert_eq!(bill.refusal(), (404, "NOT_FOUND".to_owned()));
 }
 
 #[tokio::test]
@@ -642,4 +640,138 @@ async fn secrets_that_others_can_read_are_refused() {
         secrets,
         "init keeps keys"
     );
+}
+
+const REFUNDS: &str = "/v3/refund/domestic/refunds";
+
+impl Bench {
+    async fn paid(&self, number: &str) {
+        let token = self.code(&self.order(number)).await;
+        assert_eq!(self.pay(&token).await.status, 303);
+    }
+
+    async fn refund(&self, wanted: &Value) -> Reply {
+        self.call("POST", REFUNDS, &wanted.to_string()).await
+    }
+
+    async fn query_refund(&self, number: &str) -> Reply {
+        self.call("GET", &format!("{REFUNDS}/{number}"), "").await
+    }
+
+    async fn faults(&self, faults: Value) {
+        let faults = faults.to_string();
+        let set = self.plain("PUT", "/sandbox/faults", &faults);
+        assert_eq!(set.await.status, 200);
+    }
+}
+
+fn refund(number: &str, fen: i64) -> Value {
+    json!({
+        "out_trade_no": "ORDER1",
+        "out_refund_no": number,
+        "amount": { "refund": fen, "total": 20_000, "currency": "CNY" },
+    })
+}
+
+#[tokio::test]
+async fn money_goes_back_once_for_each_number_and_never_more_than_was_paid() {
+    let bench = Bench::new().await;
+    bench.paid("ORDER1").await;
+    let first = bench.refund(&refund("R1", 15_000)).await;
+    assert_eq!(first.status, 200, "{}", first.body);
+    let first = first.json();
+    assert_eq!(
+        (&first["status"], &first["amount"]["refund"]),
+        (&json!("PROCESSING"), &json!(15_000))
+    );
+    assert_eq!(bench.query("ORDER1").await.json()["trade_state"], "REFUND");
+    let again = bench.refund(&refund("R1", 15_000)).await.json();
+    assert_eq!(again, first, "the same call is the same refund");
+    let invalid = (400, "INVALID_REQUEST".to_owned());
+    assert_eq!(bench.refund(&refund("R1", 15_001)).await.refusal(), invalid);
+    assert_eq!(bench.refund(&refund("R2", 5_001)).await.refusal(), invalid);
+    bench.pass(1_000);
+    let done = bench.query_refund("R1").await.json();
+    assert_eq!(done["status"], "SUCCESS");
+    assert_eq!(done["success_time"], "2025-11-25T00:00:01+08:00");
+    assert_eq!(done["refund_id"], first["refund_id"]);
+    assert_eq!(bench.refund(&refund("R2", 5_001)).await.refusal(), invalid);
+    assert_eq!(bench.refund(&refund("R2", 5_000)).await.status, 200);
+    assert_eq!(bench.refund(&refund("R3", 1)).await.refusal(), invalid);
+}
+
+#[tokio::test]
+async fn refunds_that_cannot_be_are_refused() {
+    let bench = Bench::new().await;
+    let token = bench.code(&bench.order("ORDER1")).await;
+    let wanted = refund("R1", 1);
+    let invalid = (400, "INVALID_REQUEST".to_owned());
+    assert_eq!(bench.refund(&wanted).await.refusal(), invalid, "unpaid");
+    assert_eq!(bench.pay(&token).await.status, 303);
+    let unknown = (404, "RESOURCE_NOT_EXISTS".to_owned());
+    assert_eq!(bench.query_refund("R1").await.refusal(), unknown);
+    for (pointer, value, refusal) in [
+        ("/out_refund_no", json!(""), "PARAM_ERROR"),
+        ("/out_refund_no", json!("a/b"), "PARAM_ERROR"),
+        ("/out_refund_no", json!("a".repeat(65)), "PARAM_ERROR"),
+        ("/amount/refund", json!(0), "PARAM_ERROR"),
+        ("/amount/refund", json!(1.5), "PARAM_ERROR"),
+        ("/amount/total", json!(19_999), "INVALID_REQUEST"),
+        ("/amount/currency", json!("USD"), "PARAM_ERROR"),
+        ("/amount/currency", json!(null), "PARAM_ERROR"),
+        ("/out_trade_no", json!(null), "PARAM_ERROR"),
+    ] {
+        let mut changed = wanted.clone();
+        *changed.pointer_mut(pointer).unwrap() = value;
+        let (status, code) = bench.refund(&changed).await.refusal();
+        assert_eq!((status, code.as_str()), (400, refusal), "{pointer}");
+    }
+    let mut long = wanted.clone();
+    long["reason"] = json!("气".repeat(27));
+    assert_eq!(bench.refund(&long).await.refusal().1, "PARAM_ERROR");
+    let mut other = wanted.clone();
+    other["out_trade_no"] = json!("ORDER2");
+    assert_eq!(bench.refund(&other).await.refusal(), unknown);
+    assert_eq!(bench.query("ORDER1").await.json()["trade_state"], "SUCCESS");
+    assert_eq!(bench.refund(&wanted).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_refund_ends_as_the_faults_say_and_a_closed_one_is_not_given_back() {
+    let bench = Bench::new().await;
+    bench.paid("ORDER1").await;
+    bench
+        .faults(json!({ "refund": { "refuse_next": 1 } }))
+        .await;
+    let enough = (403, "NOT_ENOUGH".to_owned());
+    assert_eq!(bench.refund(&refund("R1", 20_000)).await.refusal(), enough);
+    bench
+        .faults(json!({ "refund": { "outcome": "PROCESSING" } }))
+        .await;
+    assert_eq!(bench.refund(&refund("R1", 20_000)).await.status, 200);
+    assert_eq!(
+        bench.query_refund("R1").await.json()["status"],
+        "PROCESSING"
+    );
+    bench
+        .faults(json!({ "refund": { "outcome": "CLOSED" } }))
+        .await;
+    assert_eq!(bench.query_refund("R1").await.json()["status"], "CLOSED");
+    bench
+        .faults(json!({ "refund": { "outcome": "ABNORMAL" } }))
+        .await;
+    assert_eq!(
+        bench.refund(&refund("R1", 20_000)).await.json()["status"],
+        "CLOSED"
+    );
+    assert_eq!(bench.refund(&refund("R1-2", 20_000)).await.status, 200);
+    assert_eq!(
+        bench.query_refund("R1-2").await.json()["status"],
+        "ABNORMAL"
+    );
+    let moved = bench.plain("PUT", "/sandbox/refunds/R1-2", r#"{"status":"SUCCESS"}"#);
+    assert_eq!(moved.await.status, 204);
+    let shown = bench.plain("GET", "/sandbox/refunds/R1-2", "").await.json();
+    assert_eq!(shown["status"], "SUCCESS");
+    assert_eq!(bench.query_refund("R1-2").await.json()["status"], "SUCCESS");
 }

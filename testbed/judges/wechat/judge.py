@@ -192,6 +192,8 @@ class Judge:
         self.answer("prepay after paying", client.pay(**order), 400, "ORDERPAID")
         self.answer("close after paying", client.close(out_trade_no=number), 400, "ORDERPAID")
 
+        self.refunds(number, body.get("transaction_id"))
+
         other = {**order, "out_trade_no": number + "c"}
         code = self.answer("prepay of another order", client.pay(**other), 200).get("code_url", "")
         for name in ("close", "close again"):
@@ -224,6 +226,38 @@ class Judge:
             public_key_id=self.merchant["public_key_id"],
         )
         self.answer("unknown merchant certificate", stranger.query(out_trade_no=number), 401, "SIGN_ERROR")
+
+
+    def refunds(self, number, transaction_id):
+        """All of the order's money goes back, in two parts."""
+        client = self.client
+        part = {"out_refund_no": number + "r", "out_trade_no": number, "reason": "测试 refund",
+                "amount": {"refund": 3000, "total": 3050, "currency": "CNY"}}
+        self.answer("query of no refund", client.query_refund(number + "r"), 404, "RESOURCE_NOT_EXISTS")
+        self.faults(refund={"refuse_next": 1})
+        self.answer("refund without money in the account", client.refund(**part), 403, "NOT_ENOUGH")
+        self.faults(refund={"outcome": "PROCESSING"})
+        first = self.answer("refund", client.refund(**part), 200)
+        again = self.answer("same refund again", client.refund(**part), 200)
+        self.check("it is one refund", first.get("refund_id") and first == again, (first, again))
+        changed = {**part, "amount": {**part["amount"], "refund": 1}}
+        self.answer("refund with a changed amount", client.refund(**changed), 400, "INVALID_REQUEST")
+        rest = {**part, "out_refund_no": number + "s", "transaction_id": transaction_id}
+        self.answer("refund of more than is left", client.refund(**rest), 400, "INVALID_REQUEST")
+        body = self.answer("query of the refund", client.query_refund(number + "r"), 200)
+        self.check("it is under way", body.get("status") == "PROCESSING", body)
+        self.faults()
+        body = self.answer("query of the refund later", client.query_refund(number + "r"), 200)
+        self.check("it is done", body.get("status") == "SUCCESS" and body.get("success_time"), body)
+        self.check("it names order and amount", body.get("out_trade_no") == number
+                   and body.get("transaction_id") == transaction_id
+                   and body.get("amount", {}).get("refund") == 3000, body)
+        rest["amount"] = {**rest["amount"], "refund": 50}
+        self.answer("refund of the rest, by transaction", client.refund(**rest), 200)
+        body = self.answer("query after the refund", client.query(out_trade_no=number), 200)
+        self.check("the order is in refund", body.get("trade_state") == "REFUND", body)
+        no_order = {**part, "out_trade_no": number + "n", "out_refund_no": number + "n"}
+        self.answer("refund of no order", client.refund(**no_order), 404, "RESOURCE_NOT_EXISTS")
 
 
 def main():

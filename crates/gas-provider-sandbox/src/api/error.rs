@@ -52,8 +52,24 @@ impl ApiError {
         )
     }
 
+    /// The call does not fit what was called before.
+    pub(crate) fn invalid(message: &str) -> Self {
+        Self::bad_request("INVALID_REQUEST", message)
+    }
+
+    /// The merchant's account does not hold what is to go back.
+    pub(crate) fn not_enough() -> Self {
+        let message = "基本账户余额不足，请充值后重新发起".to_owned();
+        Self::new(StatusCode::FORBIDDEN, "NOT_ENOUGH", message)
+    }
+
+    pub(crate) fn no_such_refund() -> Self {
+        let message = "退款单或订单不存在".to_owned();
+        Self::new(StatusCode::NOT_FOUND, "RESOURCE_NOT_EXISTS", message)
+    }
+
     pub(crate) fn not_found() -> Self {
-        let message = "no such API here; refunds and bills are not simulated".to_owned();
+        let message = "no such API here; bills are not simulated".to_owned();
         Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message)
     }
 

@@ -6,6 +6,7 @@ mod close;
 mod error;
 mod prepay;
 mod query;
+mod refund;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -30,6 +31,11 @@ pub(crate) fn routes(sandbox: &Sandbox) -> Router<Sandbox> {
         .route(
             "/v3/pay/transactions/out-trade-no/{number}/close",
             post(close::close),
+        )
+        .route("/v3/refund/domestic/refunds", post(refund::refund))
+        .route(
+            "/v3/refund/domestic/refunds/{number}",
+            get(refund::by_number),
         )
         .route("/v3/certificates", get(certificates::certificates))
         .route("/v3/{*rest}", any(async || ApiError::not_found()))

@@ -65,22 +65,13 @@ fn read_order(sandbox: &Sandbox, body: &Value, mode: KeyMode) -> Result<Order, A
     if out_trade_no.len() < 6 || !out_trade_no.bytes().all(allowed) {
         return Err(ApiError::param("out_trade_no", "商户订单号格式错误"));
     }
-    let notify_url = text(body, "notify_url", 255)?;
-    let web = notify_url.starts_with("https://") || notify_url.starts_with("http://");
-    if !web || notify_url.contains('?') {
-        return Err(ApiError::param("notify_url", "通知地址必须为不带参数的URL"));
-    }
+    let notify_url = web_address(body)?;
     let total_fen = body["amount"]["total"].as_i64().filter(|fen| *fen >= 1);
     let total_fen = total_fen
         .ok_or_else(|| ApiError::param("amount.total", "订单总金额必须为大于0的整数，单位为分"))?;
-    match &body["amount"]["currency"] {
-        Value::Null => {}
-        Value::String(currency) if currency == "CNY" => {}
-        Value::Bool(_)
-        | Value::Number(_)
-        | Value::String(_)
-        | Value::Array(_)
-        | Value::Object(_) => return Err(ApiError::param("amount.currency", "货币类型只支持CNY")),
+    let currency = &body["amount"]["currency"];
+    if !currency.is_null() && !cny(currency) {
+        return Err(ApiError::param("amount.currency", "货币类型只支持CNY"));
     }
     let attach = if body["attach"].is_null() {
         ""
@@ -112,8 +103,27 @@ fn read_order(sandbox: &Sandbox, body: &Value, mode: KeyMode) -> Result<Order, A
     })
 }
 
+/// Where the merchant wants to be told: a web address without a query.
+pub(super) fn web_address(body: &Value) -> Result<&str, ApiError> {
+    let url = text(body, "notify_url", 255)?;
+    let web = url.starts_with("https://") || url.starts_with("http://");
+    if !web || url.contains('?') {
+        return Err(ApiError::param("notify_url", "通知地址必须为不带参数的URL"));
+    }
+    Ok(url)
+}
+
+/// Whether the currency is the only one there is.
+pub(super) fn cny(currency: &Value) -> bool {
+    currency.as_str() == Some("CNY")
+}
+
 /// A required text of 1..=`max` characters.
-fn text<'a>(body: &'a Value, field: &'static str, max: usize) -> Result<&'a str, ApiError> {
+pub(super) fn text<'a>(
+    body: &'a Value,
+    field: &'static str,
+    max: usize,
+) -> Result<&'a str, ApiError> {
     match body[field].as_str() {
         Some(text) if (1..=max).contains(&text.chars().count()) => Ok(text),
         Some(_) => Err(ApiError::param(field, "字段长度不符合要求")),

@@ -69,9 +69,15 @@ pub(crate) fn transaction(keys: &Keys, order: &Order, offset_fen: i64) -> Value 
         OrderState::Paid {
             transaction_id,
             paid_ms,
+            refunding,
         } => {
-            told["trade_state"] = json!("SUCCESS");
-            told["trade_state_desc"] = json!("支付成功");
+            let (state, words) = if *refunding {
+                ("REFUND", "转入退款")
+            } else {
+                ("SUCCESS", "支付成功")
+            };
+            told["trade_state"] = json!(state);
+            told["trade_state_desc"] = json!(words);
             told["transaction_id"] = json!(transaction_id);
             told["trade_type"] = json!("NATIVE");
             told["bank_type"] = json!("OTHERS");

@@ -25,6 +25,7 @@ impl Scene {
             State::Paid {
                 transaction_id,
                 paid_ms,
+                refunding: _,
             } => Self::Paid {
                 transaction_id: transaction_id.clone(),
                 paid_ms: *paid_ms,
@@ -205,6 +206,7 @@ mod tests {
         let paid = State::Paid {
             transaction_id: "4200".to_owned(),
             paid_ms: 0,
+            refunding: false,
         };
         for (state, now_ms, button, headline) in [
             (State::NotPaid, 1_764_000_899_999, true, "Confirm payment"),
