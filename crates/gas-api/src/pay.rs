@@ -1,6 +1,7 @@
-//! The payment server's API. Its only caller is the cloud; the provider calls the notification endpoint.
+//! The payment server's API. Its callers are the cloud and, for refunds and restores, the gas company; the
+//! provider calls the notification endpoint.
 
-use gas_units::{Money, UnixMillis, VendId};
+use gas_units::{MeterNumber, Money, RefundId, UnixMillis, VendId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Jws};
@@ -74,6 +75,94 @@ pub struct Tender {
     /// Once paid: typ `pilotlight-payment+jws`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<Jws>,
+}
+
+/// `PUT /v1/refunds/{refund_id}`: the gas company orders that the money of a vend goes back.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefundWanted {
+    /// typ `pilotlight-refund-order+jws`.
+    pub order: Jws,
+    /// The company's signed quote of the vend, from which a forgotten tender is opened again.
+    pub quote: Jws,
+}
+
+/// Where a refund stands.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundState {
+    /// Saved; the provider has not taken it yet.
+    Ordered,
+    /// The provider works on it.
+    AtProvider,
+    /// The provider said, when asked, that the money went back.
+    Refunded,
+}
+
+/// Why a refund does not get on before people have done their part.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundTrouble {
+    /// It cannot go back to where it came from; say at the provider's console where to.
+    Abnormal,
+    /// The provider tells another amount than was ordered.
+    Amount,
+    /// The provider ended it without money; it is asked for once more after an hour.
+    Closed,
+    /// The provider refuses it now (the merchant's account does not hold enough, say); asked every minute.
+    Refused,
+}
+
+/// A refund (`PUT`).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Refund {
+    /// The refund.
+    pub refund_id: RefundId,
+    /// The vend whose money goes back.
+    pub vend_id: VendId,
+    /// Where it stands.
+    pub state: RefundState,
+    /// All that was paid.
+    pub amount_fen: Money,
+    /// Why it does not get on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<RefundTrouble>,
+    /// Once refunded: typ `pilotlight-refunded+jws`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refunded: Option<Jws>,
+}
+
+/// `GET /v1/meters/{meter}/payments`: every paid vend of a meter, oldest first.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct MeterPayments {
+    /// The meter.
+    pub meter: MeterNumber,
+    /// What was paid.
+    pub payments: Vec<MeterPayment>,
+}
+
+/// One paid vend.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct MeterPayment {
+    /// The company's signed quote.
+    pub quote: Jws,
+    /// typ `pilotlight-payment+jws`.
+    pub payment: Jws,
+    /// The company's signed refund order, if it gave one: the money goes back, or went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund_order: Option<Jws>,
+    /// typ `pilotlight-refunded+jws`, once the money went back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refunded: Option<Jws>,
+}
+
+/// `POST /v1/meters/{meter}/epochs/{epoch}`: refund orders of older epochs are refused from now on.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct MeterEpoch {
+    /// The meter.
+    pub meter: MeterNumber,
+    /// The newest epoch ever named for it, 0..=255: higher than asked for where a newer one was.
+    pub epoch: u8,
 }
 
 /// Query of `GET /v1/tenders/{vend_id}`.

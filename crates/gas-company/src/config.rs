@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use gas_api::PublicKeyHex;
 use gas_http::{
-    Callers, PrivateFileError, RandomError, create_private_dir, read_or_create_private,
-    read_private,
+    AccessKey, AccessKeyError, Callers, PrivateFileError, RandomError, create_private_dir,
+    read_or_create_private, read_private,
 };
 use gas_statement::{KeyError, SigningKey, VerifyingKey};
 use gas_token_issue::MasterKey;
@@ -18,6 +18,7 @@ use crate::keys::KeyStore;
 const CONFIG_FILE: &str = "config.json";
 const DATABASE_FILE: &str = "company.db";
 const MASTER_KEY_FILE: &str = "master.key";
+const PAY_KEY_FILE: &str = "pay.access-key";
 const STATEMENT_KEY_FILE: &str = "statement.key";
 
 /// `config.json`.
@@ -26,10 +27,23 @@ const STATEMENT_KEY_FILE: &str = "statement.key";
 pub struct Config {
     /// Where to listen, like `127.0.0.1:8002`; port 0 takes a free one.
     pub listen: String,
-    /// Who may call: the cloud.
+    /// Who may call: `cloud`, and `desk` for refunds.
     pub callers: Callers,
     /// The payment server's key: only what it has signed was paid.
     pub pay_public_key: PublicKeyHex,
+    /// Where the payment server is handed orders to give money back. Left out, they wait in the books.
+    #[serde(default)]
+    pub pay: Option<PayAccess>,
+}
+
+/// How the payment server is asked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PayAccess {
+    /// Where it is, like `http://127.0.0.1:8003`.
+    pub url: String,
+    /// The file of the access key that the company shows there (0600), relative to the data directory.
+    pub access_key_file: PathBuf,
 }
 
 /// Everything of the data directory, read and checked.
@@ -44,12 +58,17 @@ pub struct Setup {
     pub statement_key: SigningKey,
     /// The database file.
     pub database: PathBuf,
+    /// The key of [`Config::pay`].
+    pub pay_access_key: Option<AccessKey>,
 }
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// The access key for the payment server cannot be read or made.
+    #[error(transparent)]
+    AccessKey(#[from] AccessKeyError),
     /// A file is missing or cannot be read.
     #[error("cannot read {}; run `gas-company init` and write config.json", path.display())]
     File {
@@ -116,6 +135,24 @@ pub fn init(data_dir: &Path) -> Result<PublicKeyHex, ConfigError> {
     Ok(PublicKeyHex(statement_key.verifying_key().to_bytes()))
 }
 
+/// The access key that the payment server is shown, made where it is missing.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn pay_access_key(data_dir: &Path) -> Result<AccessKey, ConfigError> {
+    let path = data_dir.join(PAY_KEY_FILE);
+    match AccessKey::read(&path) {
+        Err(AccessKeyError::File(PrivateFileError::Io { source, .. }))
+            if source.kind() == ErrorKind::NotFound =>
+        {
+            let key = AccessKey::generate()?;
+            key.write(&path)?;
+            Ok(key)
+        }
+        read => Ok(read?),
+    }
+}
+
 /// Opens the keys of a data directory and tells where its database is. Makes none.
 ///
 /// # Errors
@@ -165,7 +202,12 @@ impl Setup {
         };
         let config: Config =
             serde_json::from_slice(&bytes).map_err(|source| ConfigError::Json { path, source })?;
+        let pay_access_key = match &config.pay {
+            Some(pay) => Some(AccessKey::read(&data_dir.join(&pay.access_key_file))?),
+            None => None,
+        };
         Ok(Self {
+            pay_access_key,
             pay_key: VerifyingKey::from_bytes(&config.pay_public_key.0)?,
             config,
             keys,

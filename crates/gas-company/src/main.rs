@@ -3,11 +3,16 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gas_company::{Company, NewMeter, Setup, add_meter, app, init, open_files};
-use gas_http::{Clock, Entropy, Stop, create_private_dir, log_to_stderr, serve};
+use gas_company::{
+    Company, Dispatch, HttpPay, NewMeter, Setup, add_meter, app, init, open_files, pay_access_key,
+};
+use gas_http::{
+    Clock, Entropy, OutboxRunner, Peer, Stop, Waker, create_private_dir, log_to_stderr, serve,
+};
 use gas_store::company::CompanyStore;
 use gas_tariff::Tariff;
 use gas_units::{MeterNumber, Money, Unit, Volume};
@@ -84,7 +89,10 @@ async fn main() -> anyhow::Result<()> {
     log_to_stderr();
     match Arguments::parse().command {
         Command::Alarms(data) => alarms(data).await,
-        Command::Init(data) => say(&json!({ "public_key": init(&data.data_dir)? })),
+        Command::Init(data) => say(&json!({
+            "public_key": init(&data.data_dir)?,
+            "pay_access_key_sha256": pay_access_key(&data.data_dir)?.sha256(),
+        })),
         Command::Meter(MeterCommand::Add(add)) => meter_add(add).await,
         Command::Serve(data) => run(data).await,
     }
@@ -108,11 +116,24 @@ async fn run(data: DataDir) -> anyhow::Result<()> {
         Entropy::system(),
     );
     let stop = Stop::on_signals()?;
+    let orders = match (&setup.config.pay, &setup.pay_access_key) {
+        (Some(pay), key) => {
+            let peer =
+                Peer::new("payment", &pay.url, key.as_ref()).map_err(anyhow::Error::from_boxed)?;
+            let dispatch = Dispatch::new(company.clone(), Arc::new(HttpPay::new(peer)));
+            let runner = OutboxRunner::new(Arc::new(dispatch), Waker::new());
+            Some(tokio::spawn(runner.run(stop.clone())))
+        }
+        (None, _) => None,
+    };
     let listen = &setup.config.listen;
     let listener = tokio::net::TcpListener::bind(listen)
         .await
         .with_context(|| format!("cannot listen on {listen}"))?;
     serve(listener, app(setup.config.callers, company), stop).await?;
+    if let Some(orders) = orders {
+        orders.await?;
+    }
     store.close().await;
     Ok(())
 }

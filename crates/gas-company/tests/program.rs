@@ -45,6 +45,8 @@ fn ready() -> TempDir {
         "listen": "127.0.0.1:0",
         "callers": [{"name": "cloud", "access_key_sha256": "0".repeat(64)}],
         "pay_public_key": pay,
+        // Nothing is handed over in these tests: nobody needs to listen there.
+        "pay": {"url": "http://127.0.0.1:9", "access_key_file": "pay.access-key"},
     });
     fs::write(data_dir.join("config.json"), config.to_string()).unwrap();
     dir
@@ -56,6 +58,8 @@ fn init_makes_private_files_once() {
     let data_dir = dir.path().join("deep/company");
     let first = facts(&program(&["init"], &data_dir).output().unwrap());
     assert_eq!(first["public_key"].as_str().unwrap().len(), 64);
+    assert_eq!(first["pay_access_key_sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(mode(&data_dir.join("pay.access-key")), 0o600);
     assert_eq!(mode(&data_dir), 0o700);
     for (name, length) in [("master.key", 16), ("statement.key", 32)] {
         let path = data_dir.join(name);

@@ -122,7 +122,6 @@ pub fn check_refund(
     refunded: Option<&Signed<Refunded>>,
 ) -> Result<(), ChainError> {
     const ORDER: &str = "refund order";
-    const REFUNDED: &str = "refund";
     let (paid, ordered) = (payment.statement(), order.statement());
     same_vend_and_meter(paid, ordered, ORDER)?;
     if ordered.payment_sha256 != payment.sha256() {
@@ -131,10 +130,19 @@ pub fn check_refund(
     if ordered.amount_fen != paid.amount_fen {
         return Err(ChainError::Amount(ORDER));
     }
-    let Some(refunded) = refunded else {
-        return Ok(());
-    };
-    let done = refunded.statement();
+    refunded.map_or(Ok(()), |refunded| check_refunded(order, refunded))
+}
+
+/// Whether `refunded`, verified before, did what this order says.
+///
+/// # Errors
+/// [`ChainError`] naming the first that does not fit.
+pub fn check_refunded(
+    order: &Signed<RefundOrder>,
+    refunded: &Signed<Refunded>,
+) -> Result<(), ChainError> {
+    const REFUNDED: &str = "refund";
+    let (ordered, done) = (order.statement(), refunded.statement());
     same_vend_and_meter(ordered, done, REFUNDED)?;
     if done.refund_id != ordered.refund_id || done.order_sha256 != order.sha256() {
         return Err(ChainError::Order);

@@ -13,7 +13,7 @@ mod key;
 mod memory;
 mod statement;
 
-pub use chain::{ChainError, check_chain, check_refund};
+pub use chain::{ChainError, check_chain, check_refund, check_refunded};
 pub use digest::{DigestError, QuoteHash, Sha256Digest};
 pub use jws::{COMPACT_MAX, Signed, StatementError, quote_hash};
 pub use key::{KeyError, KeyId, SigningKey, VerifyingKey};

@@ -100,6 +100,10 @@ impl Company {
         &self.0.statement_key
     }
 
+    pub(crate) fn own_key(&self) -> &VerifyingKey {
+        &self.0.own_key
+    }
+
     pub(crate) fn pay_key(&self) -> &VerifyingKey {
         &self.0.pay_key
     }

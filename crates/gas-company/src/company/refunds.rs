@@ -30,7 +30,7 @@ impl Company {
         let sale = self.store().sale(vend_id).await.map_err(Problem::ours)?;
         let sale = sale.ok_or_else(|| problems::vend_unknown(vend_id))?;
         // Our own word, verified again: the books could have been written to by others.
-        let issue = Signed::<Issue>::verify(&sale.issue, &self.0.own_key).map_err(Problem::ours)?;
+        let issue = Signed::<Issue>::verify(&sale.issue, self.own_key()).map_err(Problem::ours)?;
         let book = self.book(sale.meter).await?;
         let inquiry = RefundInquiry {
             refund_id,

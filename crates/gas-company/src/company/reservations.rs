@@ -57,6 +57,6 @@ impl Company {
     pub(super) async fn own_quote(&self, vend_id: VendId) -> Result<Signed<Quote>, Problem> {
         let row = self.store().quote(vend_id).await.map_err(Problem::ours)?;
         let row = row.ok_or_else(|| problems::vend_unknown(vend_id))?;
-        Signed::verify(&row.quote, &self.0.own_key).map_err(Problem::ours)
+        Signed::verify(&row.quote, self.own_key()).map_err(Problem::ours)
     }
 }

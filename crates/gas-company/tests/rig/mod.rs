@@ -180,28 +180,32 @@ impl Bench {
             meter: Meter::new(METER),
             clock,
         };
-        bench.router = bench.start(bench.store.clone());
+        bench.router = bench.start();
         bench
     }
 
-    fn start(&self, store: CompanyStore) -> Router {
+    fn start(&self) -> Router {
+        app(callers(), self.company())
+    }
+
+    /// The company that the router asks.
+    pub(crate) fn company(&self) -> Company {
         let time = Arc::clone(&self.clock);
-        let company = Company::new(
-            store,
+        Company::new(
+            self.store.clone(),
             KeyStore::new(MasterKey::from_bytes(MASTER)),
             company_key(),
             pay_key().verifying_key(),
             Clock::new(move || UnixMillis::from_millis(time.load(Ordering::SeqCst))),
             Entropy::system(),
-        );
-        app(callers(), company)
+        )
     }
 
     /// The same books, opened again as after a crash: the first store is not closed.
     pub(crate) async fn restart(&mut self) {
         let file = self.dir.path().join("company.db");
         self.store = CompanyStore::open(&file).await.unwrap();
-        self.router = self.start(self.store.clone());
+        self.router = self.start();
     }
 
     pub(crate) fn now(&self) -> UnixMillis {

@@ -12,12 +12,19 @@ use gas_token::{Nonce, Seq};
 use gas_units::{MeterNumber, RefundId, UnixMillis, VendId};
 
 use super::tx::{BookRow, IssueRow, NewAlarm, NewQuote, Reservation, ReservationState};
-use super::{Alarm, QuoteRow, RefundRow, RefundState, SaleRow};
-use crate::memory::MemoryTx;
+use super::{Alarm, Effect, QuoteRow, RefundRow, RefundState, SaleRow};
+use crate::memory::{Memory, MemoryTx};
+use crate::outbox::{
+    Due, OutboxTables, WithOutbox, done_in_memory, due_in_memory, next_due_in_memory,
+    postpone_in_memory, put_in_memory,
+};
 use crate::sqlite::StoreError;
 
 type Table<K, V> = BTreeMap<K, V>;
 type Tx = MemoryTx<Tables>;
+
+/// The only lane of the outbox: to the payment server.
+const LANE: u8 = 0;
 
 /// All tables.
 #[derive(Clone, Default)]
@@ -40,6 +47,19 @@ pub(super) struct Tables {
     records: Table<(MeterNumber, u32), Vec<u8>>,
     alarms: Table<usize, Alarm>,
     alarms_once: Table<(MeterNumber, &'static str, Vec<u8>), ()>,
+    outbox: OutboxTables<Effect>,
+}
+
+impl WithOutbox for Tables {
+    type Effect = Effect;
+
+    fn outbox(&self) -> &OutboxTables<Effect> {
+        &self.outbox
+    }
+
+    fn outbox_mut(&mut self) -> &mut OutboxTables<Effect> {
+        &mut self.outbox
+    }
 }
 
 #[derive(Clone)]
@@ -321,4 +341,31 @@ pub(super) fn insert_alarm(tx: &mut Tx, alarm: &NewAlarm<'_>) -> Result<(), Stor
 
 pub(super) fn alarms(tx: &Tx) -> Result<Vec<Alarm>, StoreError> {
     Ok(tx.alarms.values().cloned().collect())
+}
+
+pub(super) fn put_effect(tx: &mut Tx, effect: &Effect, due_at: UnixMillis) {
+    put_in_memory(tx, LANE, &effect.id(), effect, due_at);
+}
+
+pub(super) fn done(tx: &mut Tx, effect: &Effect) {
+    done_in_memory(tx, &effect.id());
+}
+
+pub(super) fn due(store: &Memory<Tables>, now: UnixMillis, limit: u32) -> Vec<Due<Effect>> {
+    due_in_memory(&store.begin().outbox, LANE, now, limit)
+}
+
+pub(super) fn next_due(store: &Memory<Tables>) -> Option<UnixMillis> {
+    next_due_in_memory(&store.begin().outbox, LANE)
+}
+
+pub(super) fn postpone(
+    store: &Memory<Tables>,
+    effect_id: &str,
+    attempts: u32,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let mut tx = store.begin();
+    postpone_in_memory(&mut tx, effect_id, attempts, now);
+    tx.commit()
 }

@@ -7,6 +7,7 @@
 
 mod learn;
 mod memory;
+mod outbox;
 mod quotes;
 mod records;
 mod refunds;
@@ -29,6 +30,7 @@ use crate::sqlite::{Sqlite, StoreError};
 use tx::{Backend, NewAlarm, Tx};
 
 pub use learn::{Learned, StateOutcome};
+pub use outbox::Effect;
 pub use quotes::{QuoteOutcome, QuoteRow};
 pub use records::RecordsOutcome;
 pub use refunds::{RefundInquiry, RefundOutcome, RefundRow, RefundState};

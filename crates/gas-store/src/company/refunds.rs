@@ -7,7 +7,7 @@ use gas_units::{MeterNumber, RefundId, UnixMillis, VendId};
 
 use super::reservations::holder;
 use super::tx::{IssueKind, IssueRow, Tx};
-use super::{CompanyStore, sign};
+use super::{CompanyStore, Effect, sign};
 use crate::sqlite::StoreError;
 
 /// Where a refund stands.
@@ -162,11 +162,16 @@ impl CompanyStore {
         Ok(RefundOutcome::Stands(Box::new(refund)))
     }
 
-    /// Keeps the payment server's word that the money of this refund went back.
+    /// Keeps the payment server's word that the money of this refund went back; nothing is left to be done
+    /// for it then.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreError::Corrupt`] where no money was due.
-    pub async fn money_went_back(&self, refunded: &Signed<Refunded>) -> Result<(), StoreError> {
+    pub async fn money_went_back(
+        &self,
+        refunded: &Signed<Refunded>,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
         let refund_id = refunded.statement().refund_id;
         let mut tx = self.db.begin().await?;
         let row = load_refund(&mut tx, refund_id).await?;
@@ -185,6 +190,7 @@ impl CompanyStore {
             ..row
         };
         tx.put_refund(&row).await?;
+        tx.done(&Effect::of(&row), now).await?;
         tx.commit().await
     }
 
@@ -230,6 +236,8 @@ pub(super) async fn conclude(
                 ..row
             };
             tx.put_refund(&row).await?;
+            tx.put_effect(&Effect::of(&row), row.debit.vend_id, now)
+                .await?;
             Ok(Some(*book))
         }
         Conclusion::Closed(book, debit) => {

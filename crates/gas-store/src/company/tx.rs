@@ -7,8 +7,9 @@ use gas_units::{MeterNumber, RefundId, UnixMillis, VendId};
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite as Engine, SqliteConnection, Transaction};
 
-use super::{Alarm, QuoteRow, RefundRow, SaleRow, memory, sql};
+use super::{Alarm, Effect, QuoteRow, RefundRow, SaleRow, memory, sql};
 use crate::memory::{Memory, MemoryTx};
+use crate::outbox;
 use crate::sqlite::{Sqlite, StoreError};
 
 /// Where the rows are.
@@ -149,6 +150,13 @@ impl SqliteTx {
             Self::Writing(tx) => tx,
         }
     }
+
+    fn writing(&mut self) -> Result<&mut Transaction<'static, Engine>, StoreError> {
+        match self {
+            Self::Writing(tx) => Ok(tx),
+            Self::Reading(_) => Err(StoreError::Corrupt("a write while reading".to_owned())),
+        }
+    }
 }
 
 impl Tx {
@@ -158,6 +166,40 @@ impl Tx {
             Self::Sqlite(SqliteTx::Writing(tx)) => Ok(tx.commit().await?),
             Self::Sqlite(SqliteTx::Reading(_)) => Ok(()),
             Self::Memory(tx) => tx.commit(),
+        }
+    }
+
+    /// Saves something to be done at the payment server, in this transaction. Again, it changes nothing.
+    pub(super) async fn put_effect(
+        &mut self,
+        effect: &Effect,
+        vend_id: VendId,
+        due_at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(tx) => {
+                let vend_id = vend_id.to_string();
+                outbox::put(tx.writing()?, &effect.id(), &vend_id, effect, due_at).await
+            }
+            Self::Memory(tx) => {
+                memory::put_effect(tx, effect, due_at);
+                Ok(())
+            }
+        }
+    }
+
+    /// It is done.
+    pub(super) async fn done(
+        &mut self,
+        effect: &Effect,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(tx) => outbox::done(tx.writing()?, &effect.id(), now).await,
+            Self::Memory(tx) => {
+                memory::done(tx, effect);
+                Ok(())
+            }
         }
     }
 

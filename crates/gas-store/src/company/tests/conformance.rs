@@ -244,12 +244,15 @@ impl Pair {
             self.refunds += usize::from(matches!(asked, RefundOutcome::Stands(_)));
         }
         let row = on_both!(self, store => store.refund(refund_id)).unwrap();
+        let now = self.now;
+        on_both!(self, store => store.due(now, 9)).unwrap();
+        on_both!(self, store => store.next_due()).unwrap();
         let Some(order) = row.and_then(|row| row.order) else {
             return;
         };
         let order = Signed::verify(&order, &key().verifying_key()).unwrap();
         let refunded = Signed::sign(&key(), super::refunds::done(&order)).unwrap();
-        on_both!(self, store => store.money_went_back(&refunded)).unwrap();
+        on_both!(self, store => store.money_went_back(&refunded, now)).unwrap();
     }
 
     /// The meter takes a token, if it is the next one, and answers.

@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use super::{Keys, NOW, a_book, both, key, meter, open, quote, quote_at, sell, status};
 use crate::company::{
-    CompanyStore, Learned, QuoteOutcome, RefundInquiry, RefundOutcome, RefundRow, RefundState,
-    SellOutcome, StateOutcome,
+    CompanyStore, Effect, Learned, QuoteOutcome, RefundInquiry, RefundOutcome, RefundRow,
+    RefundState, SellOutcome, StateOutcome,
 };
 
 const FIRST: RefundId = RefundId::from_parts(1, [1; 10]);
@@ -131,9 +131,21 @@ async fn money_goes_back_on_the_meters_proof_and_is_ordered_once() {
         assert_eq!(book.year.purchased, Volume::ZERO);
         assert_eq!(store.waiting_token(meter()).await.unwrap(), None);
 
+        let [due_effect] = &store.due(NOW, 9).await.unwrap()[..] else {
+            panic!("one order is to be handed over");
+        };
+        let wanted = Effect::HandRefundOrder { refund_id: FIRST };
+        assert_eq!(due_effect.effect, wanted);
+        assert_eq!(due_effect.effect_id, wanted.id());
+        store.postpone(&wanted.id(), 0, NOW).await.unwrap();
+        assert!(store.due(NOW, 9).await.unwrap().is_empty());
+        let next = store.next_due().await.unwrap();
+        assert_eq!(next, Some(NOW.plus_millis(100)));
+
         let refunded = Signed::sign(&key(), done(&order)).unwrap();
-        store.money_went_back(&refunded).await.unwrap();
-        store.money_went_back(&refunded).await.unwrap();
+        store.money_went_back(&refunded, NOW).await.unwrap();
+        assert_eq!(store.next_due().await.unwrap(), None);
+        store.money_went_back(&refunded, NOW).await.unwrap();
         let ended = refund(&store).await;
         assert_eq!(ended.state, RefundState::Refunded);
         assert_eq!(ended.order, due.order);
@@ -165,6 +177,7 @@ async fn a_refused_debit_is_reversed_and_no_money_goes_back() {
 
         deliver(&store, ReceiptResult::Applied).await;
         let closed = refund(&store).await;
+        assert_eq!(store.next_due().await.unwrap(), None);
         assert_eq!((closed.state, closed.order), (RefundState::Closed, None));
         let after = book(&store).await;
         assert_eq!((after.debit, after.total), (None, 512));
@@ -180,7 +193,7 @@ async fn a_refused_debit_is_reversed_and_no_money_goes_back() {
         };
         let no_order = Signed::sign(&key(), no_order).unwrap();
         let refunded = Signed::sign(&key(), done(&no_order)).unwrap();
-        store.money_went_back(&refunded).await.unwrap_err();
+        store.money_went_back(&refunded, NOW).await.unwrap_err();
         // The meter kept the sale: it may be taken back again, under an id of its own.
         assert_eq!(begun(&store, SECOND, &sale).await.debit.seq.bits(), 4);
         assert_eq!(refund(&store).await.state, RefundState::Closed);
