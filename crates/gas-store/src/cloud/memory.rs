@@ -292,8 +292,11 @@ pub(super) fn meter(store: &Store, meter: MeterNumber) -> MeterData {
     let tx = store.begin();
     let records = tx.records.range((meter, 0)..=(meter, u32::MAX)).rev();
     let most = |most: u32| usize::try_from(most).unwrap_or(usize::MAX);
-    let history = tx.history.keys().rev().filter(|(of, ..)| *of == meter);
-    let rows = history.filter_map(|(_, _, vend_id)| tx.vends.get(vend_id));
+    let at = |ms, vend_id| (meter, UnixMillis::from_millis(ms), vend_id);
+    let first = at(i64::MIN, VendId::from_parts(0, [0; 10]));
+    let last = at(i64::MAX, VendId::from_parts(u64::MAX, [u8::MAX; 10]));
+    let history = tx.history.range(first..=last).rev();
+    let rows = history.filter_map(|((_, _, vend_id), ())| tx.vends.get(vend_id));
     MeterData {
         state: tx.states.get(&meter).cloned(),
         records: records

@@ -33,9 +33,11 @@ const BACKOFF_FIRST_MS: i64 = 100;
 /// Longest wait between attempts.
 const BACKOFF_MAX_MS: i64 = 5_000;
 
-/// Longer than any effect waits. What is due later than that was put off by a clock that has been set
-/// back since; it is due now, or it would wait for as long as that clock was ahead.
-const WAIT_MAX_MS: i64 = 600_000;
+/// Longer than any effect waits: an hour (a receipt of a vend that was sent too many, a refund that the
+/// provider has closed), and a minute for a clock that is corrected. What is due later than that was put off
+/// by a clock that has been set back since; it is due now, or it would wait for as long as that clock was
+/// ahead.
+const WAIT_MAX_MS: i64 = 3_660_000;
 
 /// An effect that is due.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gas_ledger::Transfer;
-use gas_tender::{Applied, Effect};
+use gas_tender::{Applied, Effect, State};
 use gas_units::{UnixMillis, VendId};
 
 use super::{Change, NotificationId, Saved, TenderRow};
@@ -94,6 +94,13 @@ pub(super) fn save(store: &Store, change: &Change<'_>) -> Result<Saved, StoreErr
         quote: row.quote.clone(),
         payment: payment.or_else(|| change.payment.map(str::to_owned)),
     };
+    // As `tenders_paid_has_statement` on SQLite.
+    if matches!(row.tender.state(), State::Paid(_)) != row.payment.is_some() {
+        let vend_id = tender.vend_id();
+        return Err(StoreError::Corrupt(format!(
+            "tender {vend_id}: paid without a statement, or a statement without payment"
+        )));
+    }
     tx.put(|t| &mut t.tenders, tender.vend_id(), row);
     if let Some(id) = change.notification {
         tx.put(|t| &mut t.notifications, key(id), ());
