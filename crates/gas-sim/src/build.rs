@@ -70,7 +70,12 @@ impl World {
         Ok(world)
     }
 
-    fn add_utility(&mut self, utility: usize, stores: &Stores, rng: &mut Rng) -> Result<(), String> {
+    fn add_utility(
+        &mut self,
+        utility: usize,
+        stores: &Stores,
+        rng: &mut Rng,
+    ) -> Result<(), String> {
         let (company, pay) = (rng.bytes(), rng.bytes());
         let verifying = |secret| {
             let key = SigningKey::from_bytes(secret).verifying_key();

@@ -19,8 +19,6 @@ pub(crate) enum Event {
     Answered(Reply),
     /// A server looks at its outbox.
     Pump(usize),
-    /// A server goes on after it yielded.
-    GoesOn(usize, u32, u64),
     /// A server starts again.
     Restarts(usize, u32),
     /// A server's clock is set right.
@@ -81,7 +79,11 @@ pub(crate) enum MeterEvent {
     /// Bytes came from the card.
     Serial { life: u32, bytes: Vec<u8> },
     /// It sends its answer, unless another one came meanwhile.
-    Sends { life: u32, number: u64, wire: Vec<u8> },
+    Sends {
+        life: u32,
+        number: u64,
+        wire: Vec<u8>,
+    },
     /// Power is back.
     On,
     /// Somebody presses the button.
@@ -96,7 +98,11 @@ pub(crate) enum PhoneEvent {
     /// The link stands, or could not be made.
     Link { life: u32, wake: u64, home: usize },
     /// The card indicated a value.
-    Value { home: usize, link: u64, value: Vec<u8> },
+    Value {
+        home: usize,
+        link: u64,
+        value: Vec<u8>,
+    },
     /// The card took the value that was written.
     Sent { home: usize, link: u64 },
     /// The link is gone.
@@ -113,7 +119,6 @@ impl Event {
             Self::Arrives(_) => ("arrives", 0),
             Self::Answered(_) => ("answered", 0),
             Self::Pump(server) => ("pump", *server),
-            Self::GoesOn(server, ..) => ("goes on", *server),
             Self::Restarts(server, _) => ("restarts", *server),
             Self::ClockRight(server) => ("clock right", *server),
             Self::DiskHasRoom(server) => ("disk has room", *server),

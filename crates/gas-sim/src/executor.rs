@@ -4,7 +4,6 @@
 //! [`Wire`], and the world brings the answer; a future that is dropped is a server that crashed there.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -33,8 +32,6 @@ struct Calls {
     next: u64,
     asked: Vec<(u64, Target, Ask)>,
     answers: BTreeMap<u64, Outcome>,
-    /// A store's gate has let the future yield.
-    yielded: bool,
 }
 
 impl Wire {
@@ -59,15 +56,6 @@ impl Wire {
     /// An answer has come. It is kept until the future that asked looks at it.
     pub(crate) fn answer(&self, call: u64, outcome: Outcome) {
         self.calls().answers.insert(call, outcome);
-    }
-
-    /// The future yields here: others may come first, or a crash.
-    pub(crate) fn yields(&self) {
-        self.calls().yielded = true;
-    }
-
-    fn take_yielded(&self) -> bool {
-        std::mem::take(&mut self.calls().yielded)
     }
 }
 
@@ -107,12 +95,10 @@ pub(crate) enum Turn<T> {
     /// It ended.
     Ended(T),
     /// It waits for the answer to this call.
-    Asks(u64, Target, Ask),
-    /// It yielded, and goes on when it is its turn again.
-    Yields,
+    Asks(u64, Target, Box<Ask>),
 }
 
-/// Lets a future go on until it ends, asks, or yields. Where it waits for a database's thread, so does the
+/// Lets a future go on until it ends or asks. Where it waits for a database's thread, so does the
 /// simulator: nothing else happens meanwhile.
 pub(crate) fn turn<T>(job: &mut Job<T>, wire: &Wire) -> Turn<T> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -122,10 +108,7 @@ pub(crate) fn turn<T>(job: &mut Job<T>, wire: &Wire) -> Turn<T> {
             return Turn::Ended(ended);
         }
         if let Some((call, target, ask)) = wire.take_asked().pop() {
-            return Turn::Asks(call, target, ask);
-        }
-        if wire.take_yielded() {
-            return Turn::Yields;
+            return Turn::Asks(call, target, Box::new(ask));
         }
         thread::park();
     }
@@ -165,10 +148,11 @@ mod tests {
             let ask = Ask::Provider(ProviderAsk::Query("order".to_owned()));
             asking.ask(Target::Provider, ask).await
         });
-        let Turn::Asks(call, Target::Provider, Ask::Provider(ProviderAsk::Query(order))) =
-            turn(&mut job, &wire)
-        else {
+        let Turn::Asks(call, Target::Provider, ask) = turn(&mut job, &wire) else {
             panic!("it asks first");
+        };
+        let Ask::Provider(ProviderAsk::Query(order)) = *ask else {
+            panic!("it asks for the order");
         };
         assert_eq!(order, "order");
         wire.answer(call, Ok(Told::Done));

@@ -31,5 +31,5 @@ mod world;
 
 pub use fault::{Fault, Faults};
 pub use rng::Rng;
-pub use summary::Summary;
 pub use run::{Outcome, REST_MAX_MS, Settings, run};
+pub use summary::Summary;

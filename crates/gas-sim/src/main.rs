@@ -95,6 +95,7 @@ fn settings(seed: u64, world: WorldArguments) -> Settings {
         seed,
         vends: world.world_vends,
         faults_percent: world.faults,
+        never: vec![],
         recording: false,
         sqlite: world.sqlite,
     }
@@ -143,7 +144,10 @@ fn many(arguments: &ManyArguments) -> anyhow::Result<ExitCode> {
     let most = arguments.at_most_s.map(Duration::from_secs);
     while summary.vends < arguments.vends && summary.violations.is_empty() {
         if most.is_some_and(|most| began.elapsed() > most) {
-            say(&format!("the time is over; {} vends were wanted", arguments.vends))?;
+            say(&format!(
+                "the time is over; {} vends were wanted",
+                arguments.vends
+            ))?;
             break;
         }
         summary.add(&run_world(&settings(seed, arguments.world))?);
@@ -158,7 +162,11 @@ fn many(arguments: &ManyArguments) -> anyhow::Result<ExitCode> {
     if let Some(report) = &arguments.report {
         write_report(arguments, report, &summary, took)?;
     }
-    let sqlite = if arguments.world.sqlite { " --sqlite" } else { "" };
+    let sqlite = if arguments.world.sqlite {
+        " --sqlite"
+    } else {
+        ""
+    };
     for (seed, violation) in &summary.violations {
         say(&format!("VIOLATION {violation}"))?;
         say(&format!(
@@ -204,7 +212,11 @@ fn write_report(
 ) -> anyhow::Result<()> {
     let picture = file.with_extension("svg");
     let name = picture.file_name().unwrap_or_default().to_string_lossy();
-    let store = if arguments.world.sqlite { "SQLite" } else { "in memory" };
+    let store = if arguments.world.sqlite {
+        "SQLite"
+    } else {
+        "in memory"
+    };
     let command = format!("./x soak --vends {}", arguments.vends);
     let text = summary.report(&command, store, took, &name);
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;

@@ -256,7 +256,10 @@ impl World {
                 paid: &paid,
                 meters: &meters,
             };
-            let servers = self.servers.iter().filter(|server| server.utility() == place);
+            let servers = self
+                .servers
+                .iter()
+                .filter(|server| server.utility() == place);
             for why in servers.flat_map(|server| server.program.audit(&truth)) {
                 wrong.push(format!("utility {place}: {why}"));
             }
@@ -279,6 +282,8 @@ fn check_quote(quote: &Quote, meter: &MeterTruth) -> Result<(), String> {
     if right && credit > 0 {
         Ok(())
     } else {
-        Err(format!("credits {credit} for {payable} fen at {price} fen per m³"))
+        Err(format!(
+            "credits {credit} for {payable} fen at {price} fen per m³"
+        ))
     }
 }

@@ -54,6 +54,10 @@ pub(crate) struct Walk {
 }
 
 /// What a phone is doing.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one of each phone, and moved rarely"
+)]
 #[derive(Debug)]
 pub(crate) enum Doing {
     /// Waits, then takes the next step.
@@ -76,6 +80,10 @@ pub(crate) enum Asked {
 }
 
 /// What the phone wants of the card.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one of each phone, and moved rarely"
+)]
 #[derive(Clone, Debug)]
 pub(crate) enum CardWork {
     /// The status that answers this ask.

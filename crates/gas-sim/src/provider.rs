@@ -94,8 +94,8 @@ impl Provider {
         let Some(order) = self.orders.get_mut(order_no) else {
             return false;
         };
-        let payable = matches!(order.state, OrderState::Open)
-            && now <= order.expires_at.plus_millis(LATE_MS);
+        let payable =
+            matches!(order.state, OrderState::Open) && now <= order.expires_at.plus_millis(LATE_MS);
         if payable {
             self.payments += 1;
             order.state = OrderState::Paid(PaidFact {
@@ -115,12 +115,6 @@ impl Provider {
             };
             Some((vend_of(order_no)?, fact.amount))
         })
-    }
-
-    /// Whether an order can still become paid.
-    pub(crate) fn is_open(&self, order_no: &str) -> bool {
-        let order = self.orders.get(order_no);
-        order.is_some_and(|order| matches!(order.state, OrderState::Open))
     }
 }
 

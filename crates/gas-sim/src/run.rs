@@ -32,6 +32,8 @@ pub struct Settings {
     pub vends: u32,
     /// Rates of faults, in per cent of the default ones.
     pub faults_percent: u32,
+    /// Faults that never strike.
+    pub never: Vec<Fault>,
     /// Keep a timeline for people.
     pub recording: bool,
     /// On SQLite in a folder of its own, instead of in memory.
@@ -75,10 +77,14 @@ pub fn run(settings: &Settings) -> Result<Outcome, String> {
     } else {
         Stores::Memory
     };
+    let mut faults = Faults::at_percent(settings.faults_percent);
+    for fault in &settings.never {
+        faults.set(*fault, 0);
+    }
     let plan = Plan {
         seed: settings.seed,
         vends: settings.vends,
-        faults: Faults::at_percent(settings.faults_percent),
+        faults,
         recording: settings.recording,
         stores,
     };
@@ -126,14 +132,18 @@ impl World {
     fn everyone_can_buy(&mut self) {
         let mut last = Vec::new();
         for home in 0..self.homes.len() {
-            let held = self.meters[home].last.map_or(0, |(_, _, balance, _)| balance);
+            let held = self.meters[home]
+                .last
+                .map_or(0, |(_, _, balance, _)| balance);
             if i64::from(held) + LAST_FEN > i64::from(self.homes[home].limit) {
                 continue;
             }
             let phones = self.homes[home].phones.clone();
             let free = |phone: &usize| self.phones[*phone].walk.is_none();
             let Some(phone) = phones.iter().copied().find(free) else {
-                self.violated(format!("no phone of home {home} is free, though all is done"));
+                self.violated(format!(
+                    "no phone of home {home} is free, though all is done"
+                ));
                 return;
             };
             let want = Want::AmountFen(Money::from_fen(LAST_FEN));
@@ -141,7 +151,10 @@ impl World {
         }
         self.run_until(self.sim.now + LAST_MAX_MS);
         for (home, vend) in last {
-            let accepted = self.vends.get(&vend).is_some_and(|truth| truth.accepted_at.is_some());
+            let accepted = self
+                .vends
+                .get(&vend)
+                .is_some_and(|truth| truth.accepted_at.is_some());
             if self.violations.is_empty() && !accepted {
                 let state = self.vends.get(&vend).and_then(|truth| truth.state);
                 self.violated(format!(

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use gas_http::{BoxError, DueEffect, Outbox, Problem};
 
 use crate::event::Event;
+use crate::executor::Target;
 use crate::executor::{Job, Turn, turn};
 use crate::fault::Fault;
 use crate::net::{Ask, Asker, Failure, Outcome, To};
-use crate::executor::Target;
 use crate::server::{Ended, Purpose, Task};
 use crate::world::World;
 
@@ -19,8 +19,6 @@ const LOOK_AGAIN_MS: u64 = 500;
 const LOOK_AT_LATEST_MS: u64 = 10_000;
 /// How long a server that crashed is down, ms.
 const DOWN_MS: (u64, u64) = (300, 60_000);
-/// How long a yielded future waits for its turn, ms.
-const YIELD_MS: (u64, u64) = (0, 40);
 /// How long a disk stays full, ms.
 const FULL_MS: (u64, u64) = (1_000, 120_000);
 
@@ -64,12 +62,6 @@ impl World {
             return;
         }
         match how_far {
-            Turn::Yields => {
-                let (low, high) = YIELD_MS;
-                let after = self.sim.rng.within(low, high);
-                self.sim
-                    .schedule(after, Event::GoesOn(place, life, number));
-            }
             Turn::Asks(call, target, ask) => {
                 task_waits(self.servers[place].task(number), call);
                 let to = self.address(place, target);
@@ -78,7 +70,7 @@ impl World {
                     life,
                     task: number,
                 };
-                self.send(to, ask, asker, call);
+                self.send(to, *ask, asker, call);
             }
             Turn::Ended(ended) => {
                 let task = self.servers[place].end(number);
@@ -167,13 +159,6 @@ impl World {
         task.waits_for = None;
         wire.answer(call, outcome);
         self.run_task(place, number);
-    }
-
-    /// A task that yielded goes on.
-    pub(crate) fn task_goes_on(&mut self, place: usize, life: u32, number: u64) {
-        if self.servers[place].life() == life {
-            self.run_task(place, number);
-        }
     }
 
     /// Reads the outboxes, starts what is due, and comes back when something will be.

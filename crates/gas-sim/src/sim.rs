@@ -27,7 +27,8 @@ pub(crate) struct Sim {
 struct Coming {
     at: u64,
     order: u64,
-    event: Event,
+    /// Boxed: a heap moves its items often.
+    event: Box<Event>,
 }
 
 impl Eq for Coming {}
@@ -68,7 +69,7 @@ impl Sim {
         self.coming.push(Reverse(Coming {
             at: self.now + after_ms,
             order: self.order,
-            event,
+            event: Box::new(event),
         }));
     }
 
@@ -79,7 +80,7 @@ impl Sim {
         }
         let Reverse(coming) = self.coming.pop()?;
         self.now = self.now.max(coming.at);
-        Some(coming.event)
+        Some(*coming.event)
     }
 
     /// Whether a fault strikes now.

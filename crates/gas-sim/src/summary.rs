@@ -108,12 +108,19 @@ impl Summary {
         put(format_args!("| worlds | {} |", self.worlds));
         put(format_args!("| events | {} |", self.events));
         put(format_args!("| faults | {} |", self.faults_in_all()));
-        put(format_args!("| **violations** | **{}** |", self.violations.len()));
+        put(format_args!(
+            "| **violations** | **{}** |",
+            self.violations.len()
+        ));
         let rest = self.rest_ms / 60_000;
-        put(format_args!("| longest rest after the last fault | {rest} min |"));
+        put(format_args!(
+            "| longest rest after the last fault | {rest} min |"
+        ));
         let speed = per_second(self.vends, took);
         put(format_args!("| vends per second, one core | {speed} |"));
-        put(format_args!("\n## Vends by the last state that a phone was shown\n"));
+        put(format_args!(
+            "\n## Vends by the last state that a phone was shown\n"
+        ));
         put(format_args!("| state | vends |\n|---|---:|"));
         for (state, count) in &self.states {
             put(format_args!("| {} | {count} |", state_name(*state)));
@@ -123,7 +130,9 @@ impl Summary {
         for (fault, count) in &self.faults {
             put(format_args!("| {} | {count} |", fault.name()));
         }
-        put(format_args!("\n## From payment to the proof on the phone\n"));
+        put(format_args!(
+            "\n## From payment to the proof on the phone\n"
+        ));
         put(format_args!("| time | vends |\n|---|---:|"));
         for ((_, name), count) in TIMES.iter().zip(self.times) {
             put(format_args!("| {name} | {count} |"));
@@ -145,7 +154,10 @@ impl Summary {
             name: fault.name(),
             count: *count,
         });
-        let times = TIMES.iter().zip(self.times).map(|((_, name), count)| Bar { name, count });
+        let times = TIMES
+            .iter()
+            .zip(self.times)
+            .map(|((_, name), count)| Bar { name, count });
         picture(
             &format!(
                 "{} vends, {} faults, {} violations",

@@ -8,7 +8,7 @@ const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013B;
 
 /// The trace of a run.
 #[derive(Clone, Debug)]
-pub struct Trace {
+pub(crate) struct Trace {
     hash: u128,
     events: u64,
     lines: Option<Vec<String>>,
@@ -17,7 +17,7 @@ pub struct Trace {
 impl Trace {
     /// An empty one; with `recording`, it keeps lines for people as well.
     #[must_use]
-    pub fn new(recording: bool) -> Self {
+    pub(crate) fn new(recording: bool) -> Self {
         Self {
             hash: BASIS,
             events: 0,
@@ -26,7 +26,7 @@ impl Trace {
     }
 
     /// Takes note of something that happened at `now` (ms of virtual time) to number `who`.
-    pub fn note(&mut self, now: u64, what: &'static str, who: usize, bytes: &[u8]) {
+    pub(crate) fn note(&mut self, now: u64, what: &'static str, who: usize, bytes: &[u8]) {
         self.events += 1;
         self.mix(&now.to_le_bytes());
         self.mix(what.as_bytes());
@@ -35,7 +35,7 @@ impl Trace {
     }
 
     /// A line of the timeline, where one is kept.
-    pub fn line(&mut self, now: u64, line: impl FnOnce() -> String) {
+    pub(crate) fn line(&mut self, now: u64, line: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {
             lines.push(format!("{} {}", Clock(now), line()));
         }
@@ -43,19 +43,19 @@ impl Trace {
 
     /// The hash of everything noted so far.
     #[must_use]
-    pub const fn hash(&self) -> u128 {
+    pub(crate) const fn hash(&self) -> u128 {
         self.hash
     }
 
     /// How many events were noted.
     #[must_use]
-    pub const fn events(&self) -> u64 {
+    pub(crate) const fn events(&self) -> u64 {
         self.events
     }
 
     /// The timeline, where one was kept.
     #[must_use]
-    pub fn lines(&self) -> &[String] {
+    pub(crate) fn lines(&self) -> &[String] {
         self.lines.as_deref().unwrap_or_default()
     }
 

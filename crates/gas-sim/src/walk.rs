@@ -172,7 +172,8 @@ impl World {
     }
 
     fn phone_ends(&mut self, place: usize, vend: VendId, ending: &Ending) {
-        self.sim.line(|| format!("phone {place}: vend {vend} ends: {}", ending_name(ending)));
+        self.sim
+            .line(|| format!("phone {place}: vend {vend} ends: {}", ending_name(ending)));
         if let Ending::Accepted(_) = ending {
             self.vend_accepted(vend);
         }
@@ -240,7 +241,14 @@ impl World {
             },
             (Asked::Vend, Ok(Told::Vend(vend))) => {
                 self.watch_vend(&vend);
-                self.phone_applies(place, Event::Vend(*vend));
+                let walk = self.phones[place].walk.as_ref();
+                let no_news =
+                    walk.is_some_and(|walk| walk.looks > 0 && walk.top_up.vend() == Some(&*vend));
+                if no_news {
+                    self.look_later(place, 1_000);
+                } else {
+                    self.phone_applies(place, Event::Vend(*vend));
+                }
             }
             (_, Err(Failure::Problem(problem))) if !passes(&problem) && what == Asked::Vend => {
                 self.phone_applies(place, Event::Refused(*problem));
@@ -273,13 +281,18 @@ impl World {
             return;
         };
         let vend = walk.top_up.vend_id();
-        let pays = matches!(walk.top_up.next(&phone.trust), Ok(Step::Pay(_)));
+        let pays = walk
+            .top_up
+            .vend()
+            .is_some_and(|vend| vend.payment_request.is_some());
         let confirms = phone
             .payers
             .get(&vend)
             .and_then(|payer| payer.confirms_at)
             .is_some_and(|at| at <= now);
-        if pays && confirms {
+        let may_confirm =
+            pays && confirms && matches!(walk.top_up.next(&phone.trust), Ok(Step::Pay(_)));
+        if may_confirm {
             let time = self.phone_time();
             self.phone_applies(place, Event::Confirmed(time));
         } else {
@@ -296,7 +309,9 @@ impl World {
             let confirms_at = pays_at
                 .filter(|_| !silent)
                 .map(|at| at + self.sim.rng.within(500, 20_000));
-            self.phones[place].payers.insert(vend, Payer { confirms_at });
+            self.phones[place]
+                .payers
+                .insert(vend, Payer { confirms_at });
         }
         let confirms_in = self.phones[place]
             .payers
@@ -336,7 +351,12 @@ impl World {
             }
             // The cloud sees the vend otherwise: look.
             Err(EventError::Refused(problem)) => {
-                self.sim.line(|| format!("phone {place}: refused: {} {}", problem.code, problem.detail));
+                self.sim.line(|| {
+                    format!(
+                        "phone {place}: refused: {} {}",
+                        problem.code, problem.detail
+                    )
+                });
                 walk.failures += 1;
                 if walk.failures > FAILURES_MAX {
                     self.phone_rests(place);
@@ -398,7 +418,11 @@ impl World {
                 _
             )
         );
-        if self.phones[place].walk.as_ref().is_some_and(|walk| walk.card.is_some()) {
+        if self.phones[place]
+            .walk
+            .as_ref()
+            .is_some_and(|walk| walk.card.is_some())
+        {
             self.ask_card(place);
             return;
         }
@@ -572,7 +596,10 @@ impl World {
     }
 
     fn leave_card(&mut self, place: usize) {
-        let line = self.phones[place].walk.as_mut().and_then(|walk| walk.card.take());
+        let line = self.phones[place]
+            .walk
+            .as_mut()
+            .and_then(|walk| walk.card.take());
         if let Some(line) = line {
             self.drop_link(&line);
         }

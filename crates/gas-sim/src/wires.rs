@@ -64,7 +64,8 @@ impl World {
             home,
             link: link.number,
         };
-        self.sim.schedule(AIR_MS, Happening::Phone(link.phone, event));
+        self.sim
+            .schedule(AIR_MS, Happening::Phone(link.phone, event));
         self.tell_card(home, CardInput::Written(value));
     }
 
@@ -87,7 +88,7 @@ impl World {
         }
         let life = self.homes[home].card.life();
         for bytes in serial {
-            self.to_meter(home, bytes);
+            self.send_to_meter(home, bytes);
         }
         if let (Some(value), Some(link)) = (indicate, self.homes[home].radio.link()) {
             self.indicate(home, link, value.to_vec());
@@ -98,8 +99,10 @@ impl World {
             self.sim.schedule(after, Happening::Card(home, event));
         }
         if let Some(dark) = dark_ms {
-            self.sim.line(|| format!("card {home}: power gone inside a flash write"));
-            self.sim.schedule(dark, Happening::Card(home, CardEvent::On));
+            self.sim
+                .line(|| format!("card {home}: power gone inside a flash write"));
+            self.sim
+                .schedule(dark, Happening::Card(home, CardEvent::On));
         }
         if (disconnect || dark_ms.is_some())
             && let Some(link) = self.homes[home].radio.link()
@@ -119,7 +122,8 @@ impl World {
             link: number,
             value,
         };
-        self.sim.schedule(AIR_MS, Happening::Phone(link.phone, event));
+        self.sim
+            .schedule(AIR_MS, Happening::Phone(link.phone, event));
         let event = CardEvent::Confirmed { link: number };
         self.sim.schedule(2 * AIR_MS, Happening::Card(home, event));
     }
@@ -136,10 +140,11 @@ impl World {
             home,
             link: link.number,
         };
-        self.sim.schedule(after, Happening::Phone(link.phone, event));
+        self.sim
+            .schedule(after, Happening::Phone(link.phone, event));
     }
 
-    fn to_meter(&mut self, home: usize, mut bytes: Vec<u8>) {
+    fn send_to_meter(&mut self, home: usize, mut bytes: Vec<u8>) {
         if self.spoils_serial(&mut bytes) {
             return;
         }
@@ -172,7 +177,7 @@ impl World {
             MeterEvent::Sends { life, number, wire } => {
                 let current = (self.homes[home].meter.life(), self.homes[home].answer);
                 if current == (life, number) {
-                    self.to_card(home, wire);
+                    self.send_to_card(home, wire);
                 }
                 return;
             }
@@ -205,13 +210,15 @@ impl World {
             self.sim.schedule(delay, Happening::Meter(home, event));
         }
         if let Some(dark) = dark_ms {
-            self.sim.line(|| format!("meter {home}: power gone inside a memory write"));
-            self.sim.schedule(dark, Happening::Meter(home, MeterEvent::On));
+            self.sim
+                .line(|| format!("meter {home}: power gone inside a memory write"));
+            self.sim
+                .schedule(dark, Happening::Meter(home, MeterEvent::On));
         }
         self.watch_meter(home);
     }
 
-    fn to_card(&mut self, home: usize, mut wire: Vec<u8>) {
+    fn send_to_card(&mut self, home: usize, mut wire: Vec<u8>) {
         if self.spoils_serial(&mut wire) {
             return;
         }

@@ -110,7 +110,6 @@ impl World {
                 self.servers[server].pumped(now);
                 self.pump(server);
             }
-            Event::GoesOn(server, life, task) => self.task_goes_on(server, life, task),
             Event::Restarts(server, life) => self.restart(server, life),
             Event::ClockRight(server) => self.servers[server].set_clock_off(0),
             Event::DiskHasRoom(server) => self.servers[server].program.fail_writes(false),
@@ -168,7 +167,10 @@ impl World {
         };
         self.sim.schedule(again, Event::Wants(home));
         let phones = &self.homes[home].phones;
-        let free = phones.iter().copied().find(|phone| self.phones[*phone].walk.is_none());
+        let free = phones
+            .iter()
+            .copied()
+            .find(|phone| self.phones[*phone].walk.is_none());
         let Some(place) = free else {
             return;
         };
@@ -178,7 +180,9 @@ impl World {
             Want::AmountFen(Money::from_fen(i64::try_from(fen).unwrap_or(500)))
         } else {
             let hundredths = self.sim.rng.within(100, 5_000);
-            Want::VolumeCentiM3(Volume::from_centi_m3(u32::try_from(hundredths).unwrap_or(100)))
+            Want::VolumeCentiM3(Volume::from_centi_m3(
+                u32::try_from(hundredths).unwrap_or(100),
+            ))
         };
         self.begin(home, place, want, false);
     }
@@ -223,7 +227,12 @@ impl World {
             return None;
         };
         let at = self.sim.now + wait;
-        let order_no = request.code_url.rsplit('/').next().unwrap_or_default().to_owned();
+        let order_no = request
+            .code_url
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         let utility = self.homes[self.vends.get(&vend)?.home].utility;
         self.vends.get_mut(&vend)?.pays_at = Some(at);
         self.sim.schedule(wait, Event::Pays { utility, order_no });
@@ -237,7 +246,8 @@ impl World {
             return;
         };
         if !paid {
-            self.sim.line(|| format!("vend {vend}: its order cannot be paid any more"));
+            self.sim
+                .line(|| format!("vend {vend}: its order cannot be paid any more"));
             if let Some(truth) = self.vends.get_mut(&vend) {
                 truth.pays_at = None;
             }
@@ -327,14 +337,16 @@ impl World {
         let reach = if far { 12 * 3_600_000 } else { 1_800_000 };
         let off = i64::try_from(self.sim.rng.within(1, 2 * reach)).unwrap_or_default();
         let off = off.saturating_sub_unsigned(reach);
-        self.sim.line(|| format!("server {server}: its clock jumps by {} s", off / 1_000));
+        self.sim
+            .line(|| format!("server {server}: its clock jumps by {} s", off / 1_000));
         self.servers[server].set_clock_off(off);
         let after = self.sim.rng.within(10_000, 1_200_000);
         self.sim.schedule(after, Event::ClockRight(server));
     }
 
     fn replace_card(&mut self, home: usize) {
-        self.sim.line(|| format!("card {home}: lost, and replaced by an empty one"));
+        self.sim
+            .line(|| format!("card {home}: lost, and replaced by an empty one"));
         if let Some(link) = self.homes[home].radio.link() {
             self.cut(home, link);
         }

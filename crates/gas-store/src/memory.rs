@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::ErrorKind;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::sqlite::StoreError;
@@ -20,6 +20,8 @@ struct Shared<T> {
     /// [`None`] while a transaction has them.
     tables: Mutex<Option<Box<T>>>,
     came_back: Condvar,
+    /// Who waits for them; changed under the lock. Nobody is told of what nobody waits for.
+    waiting: AtomicUsize,
     fails_writes: AtomicBool,
 }
 
@@ -58,10 +60,12 @@ impl<T: Default> Memory<T> {
                     undo: Vec::new(),
                 };
             }
+            shared.waiting.fetch_add(1, Ordering::SeqCst);
             slot = shared
                 .came_back
                 .wait(slot)
                 .unwrap_or_else(PoisonError::into_inner);
+            shared.waiting.fetch_sub(1, Ordering::SeqCst);
         }
     }
 
@@ -82,6 +86,7 @@ impl<T: Default> Memory<T> {
         Self(Arc::new(Shared {
             tables: Mutex::new(Some(Box::new(tables))),
             came_back: Condvar::new(),
+            waiting: AtomicUsize::new(0),
             fails_writes: AtomicBool::new(false),
         }))
     }
@@ -178,8 +183,11 @@ impl<T: Default> Drop for MemoryTx<T> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *slot = Some(tables);
+        let awaited = self.store.waiting.load(Ordering::SeqCst) > 0;
         drop(slot);
-        self.store.came_back.notify_one();
+        if awaited {
+            self.store.came_back.notify_one();
+        }
     }
 }
 

@@ -94,7 +94,8 @@ impl Card {
         // Another number at each start, as a card's steady clock gives it.
         let booted = sim.rng.below(256);
         self.on_since = self.on_since.saturating_sub(booted);
-        let core = gas_card::Card::boot(flash, config, booted).map_err(|error| error.to_string())?;
+        let core =
+            gas_card::Card::boot(flash, config, booted).map_err(|error| error.to_string())?;
         self.core = Some(core);
         self.tick = None;
         Ok(self.tell(Event::SerialOpened, sim))

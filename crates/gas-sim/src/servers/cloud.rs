@@ -16,8 +16,8 @@ use gas_vend::Receiver;
 
 use crate::executor::{Job, Target, Wire, finish};
 use crate::net::{Ask, CloudAsk, CompanyAsk, PayAsk, Told};
-use crate::server::{Due, Ended, Keys, Program, Stores, Time, Truth};
 use crate::serve::due_jobs;
+use crate::server::{Due, Ended, Keys, Program, Stores, Time, Truth};
 use crate::servers::{answer, unfit};
 
 /// The cloud data server.
@@ -95,9 +95,7 @@ impl Program for CloudProgram {
             Ended::Answer(match ask {
                 CloudAsk::Nonce(wanted) => cloud.nonce(wanted).await.map(Told::Nonce),
                 CloudAsk::Begin(vend, wanted) => vend_told(cloud.begin(vend, wanted).await),
-                CloudAsk::Tender(vend, consent) => {
-                    vend_told(cloud.ask_tender(vend, consent).await)
-                }
+                CloudAsk::Tender(vend, consent) => vend_told(cloud.ask_tender(vend, consent).await),
                 CloudAsk::Confirm(vend, consent) => match cloud.confirm(vend, consent).await {
                     Ok(_) => vend_told(cloud.ask_at_once(vend).await),
                     Err(problem) => Err(problem),
@@ -175,15 +173,18 @@ impl Peer {
         take: impl FnOnce(Told) -> Option<T> + Send + 'static,
     ) -> Answer<'_, T> {
         let call = self.0.ask(Target::Company, Ask::Company(ask));
-        Box::pin(async move { take(answer("company", call.await)?).ok_or_else(|| unfit("company")) })
+        Box::pin(
+            async move { take(answer("company", call.await)?).ok_or_else(|| unfit("company")) },
+        )
     }
 
     fn pay(&self, ask: PayAsk) -> Answer<'_, Tender> {
         let call = self.0.ask(Target::Pay, Ask::Pay(ask));
         Box::pin(async move {
-            match answer("payment", call.await)? {
-                Told::Tender(tender) => Ok(*tender),
-                _ => Err(unfit("payment")),
+            if let Told::Tender(tender) = answer("payment", call.await)? {
+                Ok(*tender)
+            } else {
+                Err(unfit("payment"))
             }
         })
     }
@@ -192,15 +193,21 @@ impl Peer {
 /// Takes one kind of answer.
 macro_rules! only {
     ($kind:ident) => {
-        |told| match told {
-            Told::$kind(told) => Some(told),
-            _ => None,
+        |told| {
+            if let Told::$kind(told) = told {
+                Some(told)
+            } else {
+                None
+            }
         }
     };
     (* $kind:ident) => {
-        |told| match told {
-            Told::$kind(told) => Some(*told),
-            _ => None,
+        |told| {
+            if let Told::$kind(told) = told {
+                Some(*told)
+            } else {
+                None
+            }
         }
     };
 }
@@ -223,9 +230,8 @@ impl CompanyPeer for Peer {
     }
 
     fn release(&self, vend_id: VendId) -> Answer<'_, ()> {
-        self.company(CompanyAsk::Release(vend_id), |told| match told {
-            Told::Done => Some(()),
-            _ => None,
+        self.company(CompanyAsk::Release(vend_id), |told| {
+            matches!(told, Told::Done).then_some(())
         })
     }
 

@@ -126,7 +126,9 @@ impl Program for CompanyProgram {
                 }
             };
             if book.frozen {
-                wrong.push(format!("meter {number} is frozen, though all of it is honest"));
+                wrong.push(format!(
+                    "meter {number} is frozen, though all of it is honest"
+                ));
             }
             if u64::from(book.total) != meter.paid {
                 wrong.push(format!(

@@ -161,9 +161,14 @@ impl Program for PayProgram {
             *sums.entry(format!("{:?}", transfer.debit())).or_default() += amount;
             *sums.entry(format!("{:?}", transfer.credit())).or_default() -= amount;
             if let Account::ProviderClearing(_) = transfer.debit()
-                && posted.insert(transfer.vend_id(), transfer.amount()).is_some()
+                && posted
+                    .insert(transfer.vend_id(), transfer.amount())
+                    .is_some()
             {
-                wrong.push(format!("vend {} is in the ledger twice", transfer.vend_id()));
+                wrong.push(format!(
+                    "vend {} is in the ledger twice",
+                    transfer.vend_id()
+                ));
             }
         }
         if sums.values().sum::<i64>() != 0 {
@@ -204,9 +209,10 @@ impl Provider for Wired {
             expires_at: tender.expires_at(),
         });
         Box::pin(async move {
-            match told.await? {
-                Told::Prepaid(event) => Ok(event),
-                _ => Err("an answer of another kind".into()),
+            if let Told::Prepaid(event) = told.await? {
+                Ok(event)
+            } else {
+                Err("an answer of another kind".into())
             }
         })
     }
@@ -214,9 +220,10 @@ impl Provider for Wired {
     fn query<'a>(&'a self, tender: &'a Tender) -> gas_pay::Answer<'a, QueryAnswer> {
         let told = self.ask(ProviderAsk::Query(tender.order_no().to_owned()));
         Box::pin(async move {
-            match told.await? {
-                Told::Queried(answer) => Ok(answer),
-                _ => Err("an answer of another kind".into()),
+            if let Told::Queried(answer) = told.await? {
+                Ok(answer)
+            } else {
+                Err("an answer of another kind".into())
             }
         })
     }
@@ -224,9 +231,10 @@ impl Provider for Wired {
     fn close<'a>(&'a self, tender: &'a Tender) -> gas_pay::Answer<'a, CloseOutcome> {
         let told = self.ask(ProviderAsk::Close(tender.order_no().to_owned()));
         Box::pin(async move {
-            match told.await? {
-                Told::Closed(outcome) => Ok(outcome),
-                _ => Err("an answer of another kind".into()),
+            if let Told::Closed(outcome) = told.await? {
+                Ok(outcome)
+            } else {
+                Err("an answer of another kind".into())
             }
         })
     }
@@ -241,9 +249,10 @@ impl CloudPeer for Wired {
         let ask = Ask::Cloud(CloudAsk::TenderEvent(event.clone()));
         let call = self.0.ask(Target::Cloud, ask);
         Box::pin(async move {
-            match answer("cloud", call.await)? {
-                Told::Done => Ok(()),
-                _ => Err(unfit("cloud").into()),
+            if let Told::Done = answer("cloud", call.await)? {
+                Ok(())
+            } else {
+                Err(unfit("cloud").into())
             }
         })
     }
