@@ -101,7 +101,7 @@ pub(crate) enum Turn<T> {
 /// Lets a future go on until it ends or asks. Where it waits for a database's thread, so does the
 /// simulator: nothing else happens meanwhile.
 pub(crate) fn turn<T>(job: &mut Job<T>, wire: &Wire) -> Turn<T> {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let waker = WAKER.with(Waker::clone);
     let mut context = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(ended) = job.as_mut().poll(&mut context) {
@@ -116,7 +116,7 @@ pub(crate) fn turn<T>(job: &mut Job<T>, wire: &Wire) -> Turn<T> {
 
 /// Runs a future that asks nobody to its end.
 pub(crate) fn finish<T>(future: impl Future<Output = T>) -> T {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let waker = WAKER.with(Waker::clone);
     let mut context = Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
     loop {
@@ -125,6 +125,10 @@ pub(crate) fn finish<T>(future: impl Future<Output = T>) -> T {
         }
         thread::park();
     }
+}
+
+thread_local! {
+    static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
 }
 
 struct Unpark(Thread);
