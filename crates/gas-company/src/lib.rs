@@ -16,7 +16,7 @@ mod provision;
 mod routes;
 mod view;
 
-pub use company::{Company, NONCE_VALID_MS, QUOTE_VALID_MS};
+pub use company::{Company, NONCE_VALID_MS, QUOTE_VALID_MS, RestoreError};
 pub use config::{Config, ConfigError, PayAccess, Setup, init, open_files, pay_access_key};
 pub use dispatch::Dispatch;
 pub use keys::KeyStore;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gas_company::{
-    Company, Dispatch, HttpPay, NewMeter, Setup, add_meter, app, init, open_files, pay_access_key,
+    Company, Config, Dispatch, HttpPay, NewMeter, Setup, add_meter, app, init, open_files,
+    pay_access_key,
 };
 use gas_http::{
     Clock, Entropy, OutboxRunner, Peer, Stop, Waker, create_private_dir, log_to_stderr, serve,
@@ -35,6 +36,9 @@ enum Command {
     /// Work with the company's meters
     #[command(subcommand)]
     Meter(MeterCommand),
+    /// After a backup was put back, and before `serve`: one token per meter begins a new epoch, with what
+    /// the payment server and these books know to be paid. Run again, it goes on where it was
+    Restore(Restore),
     /// Serve until SIGTERM
     Serve(DataDir),
 }
@@ -44,6 +48,15 @@ struct DataDir {
     /// Where the server's files are
     #[arg(long)]
     data_dir: PathBuf,
+}
+
+#[derive(Args)]
+struct Restore {
+    #[command(flatten)]
+    data: DataDir,
+    /// The epoch to begin, 1 to 255: above every one ever used, also after the backup was made. Write it down
+    #[arg(long)]
+    epoch: u8,
 }
 
 #[derive(Subcommand)]
@@ -94,6 +107,7 @@ async fn main() -> anyhow::Result<()> {
             "pay_access_key_sha256": pay_access_key(&data.data_dir)?.sha256(),
         })),
         Command::Meter(MeterCommand::Add(add)) => meter_add(add).await,
+        Command::Restore(wanted) => restore(wanted).await,
         Command::Serve(data) => run(data).await,
     }
 }
@@ -102,7 +116,15 @@ fn say(facts: &Value) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout().lock(), "{facts}")?)
 }
 
-async fn run(data: DataDir) -> anyhow::Result<()> {
+/// The books and everything that works on them.
+struct Opened {
+    store: CompanyStore,
+    company: Company,
+    pay: Option<HttpPay>,
+    config: Config,
+}
+
+async fn open(data: DataDir) -> anyhow::Result<Opened> {
     let setup = Setup::read(&data.data_dir)?;
     let store = CompanyStore::open(&setup.database)
         .await
@@ -115,22 +137,49 @@ async fn run(data: DataDir) -> anyhow::Result<()> {
         Clock::system(),
         Entropy::system(),
     );
-    let stop = Stop::on_signals()?;
-    let orders = match (&setup.config.pay, &setup.pay_access_key) {
-        (Some(pay), key) => {
-            let peer =
-                Peer::new("payment", &pay.url, key.as_ref()).map_err(anyhow::Error::from_boxed)?;
-            let dispatch = Dispatch::new(company.clone(), Arc::new(HttpPay::new(peer)));
-            let runner = OutboxRunner::new(Arc::new(dispatch), Waker::new());
-            Some(tokio::spawn(runner.run(stop.clone())))
+    let pay = match &setup.config.pay {
+        Some(pay) => {
+            let peer = Peer::new("payment", &pay.url, setup.pay_access_key.as_ref());
+            Some(HttpPay::new(peer.map_err(anyhow::Error::from_boxed)?))
         }
-        (None, _) => None,
+        None => None,
     };
-    let listen = &setup.config.listen;
+    Ok(Opened {
+        store,
+        company,
+        pay,
+        config: setup.config,
+    })
+}
+
+async fn restore(wanted: Restore) -> anyhow::Result<()> {
+    let opened = open(wanted.data).await?;
+    let pay = opened.pay.context(
+        "`pay` is missing in config.json: only the payment server knows what these books forgot",
+    )?;
+    let restored = opened.company.restore(wanted.epoch, &pay).await;
+    opened.store.close().await;
+    say(&json!({ "epoch": wanted.epoch, "meters": restored? }))
+}
+
+async fn run(data: DataDir) -> anyhow::Result<()> {
+    let Opened {
+        store,
+        company,
+        pay,
+        config,
+    } = open(data).await?;
+    let stop = Stop::on_signals()?;
+    let orders = pay.map(|pay| {
+        let dispatch = Dispatch::new(company.clone(), Arc::new(pay));
+        let runner = OutboxRunner::new(Arc::new(dispatch), Waker::new());
+        tokio::spawn(runner.run(stop.clone()))
+    });
+    let listen = &config.listen;
     let listener = tokio::net::TcpListener::bind(listen)
         .await
         .with_context(|| format!("cannot listen on {listen}"))?;
-    serve(listener, app(setup.config.callers, company), stop).await?;
+    serve(listener, app(config.callers, company), stop).await?;
     if let Some(orders) = orders {
         orders.await?;
     }

@@ -227,3 +227,28 @@ fn it_says_where_it_listens_and_starts_again_after_being_killed() {
         "SIGTERM ends it cleanly"
     );
 }
+
+#[test]
+fn books_are_restored_with_the_payment_servers_word_only() {
+    let dir = ready();
+    let data_dir = dir.path().join("company");
+    let restore = || {
+        let mut restore = program(&["restore", "--epoch", "1"], &data_dir);
+        restore.output().unwrap()
+    };
+    // No meter, nothing to ask.
+    assert_eq!(facts(&restore()), json!({"epoch": 1, "meters": 0}));
+    let mut add = program(&["meter", "add"], &data_dir);
+    facts(&add.args(["--meter", METER]).output().unwrap());
+    let unreachable = restore();
+    assert!(!unreachable.status.success());
+    let told = String::from_utf8(unreachable.stderr).unwrap();
+    assert!(told.contains("payment server cannot be reached"), "{told}");
+
+    let config = data_dir.join("config.json");
+    let mut without: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    without.as_object_mut().unwrap().remove("pay");
+    fs::write(&config, without.to_string()).unwrap();
+    let told = String::from_utf8(restore().stderr).unwrap();
+    assert!(told.contains("`pay` is missing"), "{told}");
+}

@@ -7,8 +7,11 @@ mod receipts;
 mod records;
 mod refunds;
 mod reservations;
+mod restore;
 mod sales;
 mod states;
+
+pub use restore::RestoreError;
 
 use std::fmt;
 use std::sync::Arc;

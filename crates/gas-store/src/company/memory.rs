@@ -1,4 +1,4 @@
-//! The row operations in memory. What nothing reads (old states, payments, times) is not kept.
+//! The row operations in memory. What nothing reads (old states, times) is not kept.
 #![expect(
     clippy::unnecessary_wraps,
     reason = "a row operation may fail; that most cannot in memory is this backend's luck"
@@ -38,7 +38,8 @@ pub(super) struct Tables {
     reservations: Table<VendId, Reservation>,
     reservations_open: Table<MeterNumber, VendId>,
     sales: Table<VendId, SaleRow>,
-    sales_open: Table<(MeterNumber, Seq), VendId>,
+    payments: Table<VendId, String>,
+    sales_open: Table<(MeterNumber, Seq, VendId), ()>,
     refunds: Table<RefundId, RefundRow>,
     /// Those that were not closed without money.
     refunds_of_vends: Table<VendId, RefundId>,
@@ -70,6 +71,10 @@ struct NonceRow {
 
 pub(super) fn find_book(tx: &Tx, meter: MeterNumber) -> Result<Option<BookRow>, StoreError> {
     Ok(tx.meters.get(&meter).cloned())
+}
+
+pub(super) fn meters(tx: &Tx) -> Result<Vec<MeterNumber>, StoreError> {
+    Ok(tx.meters.keys().copied().collect())
 }
 
 pub(super) fn insert_book(tx: &mut Tx, book: &MeterBook) -> Result<(), StoreError> {
@@ -223,12 +228,22 @@ pub(super) fn find_sale(tx: &Tx, vend_id: VendId) -> Result<Option<SaleRow>, Sto
     Ok(tx.sales.get(&vend_id).cloned())
 }
 
-pub(super) fn insert_sale(tx: &mut Tx, sale: &SaleRow, _payment: &str) -> Result<(), StoreError> {
+pub(super) fn insert_sale(tx: &mut Tx, sale: &SaleRow, payment: &str) -> Result<(), StoreError> {
     let vend_id = sale.vend_id;
     tx.insert("sales.vend_id", |t| &mut t.sales, vend_id, sale.clone())?;
-    let key = (sale.meter, Seq::from_bits(sale.seq));
-    tx.put(|t| &mut t.sales_open, key, vend_id);
+    tx.put(|t| &mut t.payments, vend_id, payment.to_owned());
+    let key = (sale.meter, Seq::from_bits(sale.seq), vend_id);
+    tx.put(|t| &mut t.sales_open, key, ());
     Ok(())
+}
+
+pub(super) fn payments(tx: &Tx, meter: MeterNumber) -> Result<Vec<(String, String)>, StoreError> {
+    let sales = tx.sales.values().filter(|sale| sale.meter == meter);
+    let payments = sales.filter_map(|sale| {
+        let quote = tx.quotes.get(&sale.vend_id)?.quote.clone();
+        Some((quote, tx.payments.get(&sale.vend_id)?.clone()))
+    });
+    Ok(payments.collect())
 }
 
 pub(super) fn unsettled_sales(
@@ -238,8 +253,9 @@ pub(super) fn unsettled_sales(
 ) -> Result<Vec<OpenSale>, StoreError> {
     let sales = tx
         .sales_open
-        .range((meter, Seq::default())..=(meter, up_to))
-        .map(|(&(meter, seq), &vend_id)| OpenSale {
+        .range((meter, Seq::default(), VendId::from_parts(0, [0; 10]))..)
+        .take_while(|((of, seq, _), ())| *of == meter && *seq <= up_to)
+        .map(|(&(meter, seq, vend_id), ())| OpenSale {
             vend_id,
             meter,
             seq,
@@ -257,7 +273,7 @@ pub(super) fn settle_sale(
     let Some(sale) = sale.filter(|sale| sale.settlement.is_none()) else {
         return Ok(());
     };
-    let key = (sale.meter, Seq::from_bits(sale.seq));
+    let key = (sale.meter, Seq::from_bits(sale.seq), vend_id);
     tx.remove(|t| &mut t.sales_open, &key);
     let sale = SaleRow {
         settlement: Some(settlement.to_owned()),

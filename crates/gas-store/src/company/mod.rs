@@ -12,6 +12,7 @@ mod quotes;
 mod records;
 mod refunds;
 mod reservations;
+mod restore;
 mod sales;
 mod sql;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use quotes::{QuoteOutcome, QuoteRow};
 pub use records::RecordsOutcome;
 pub use refunds::{RefundInquiry, RefundOutcome, RefundRow, RefundState};
 pub use reservations::ReserveOutcome;
+pub use restore::{KnownPayment, RestoreOutcome};
 pub use sales::{ReceiptOutcome, SaleRow, SellOutcome};
 
 /// The gas company's store.

@@ -1,7 +1,9 @@
 //! Sales that are taken back: debit, the meter's proof, then money or reversal.
 
-use gas_sales::{Conclusion, Correction, DebitRefusal, MeterBook, MeterKeyring, OpenDebit, Told};
-use gas_statement::{Issue, Refunded, Signed, SigningKey};
+use gas_sales::{
+    Conclusion, Correction, DebitRefusal, MeterBook, MeterKeyring, OpenDebit, PaidQuote, Told,
+};
+use gas_statement::{Issue, RefundOrder, Refunded, Signed, SigningKey};
 use gas_token::{Tagged, Total};
 use gas_units::{MeterNumber, RefundId, UnixMillis, VendId};
 
@@ -97,6 +99,40 @@ impl RefundState {
             Self::Open | Self::Reversed => true,
             Self::MoneyDue | Self::Refunded | Self::Closed => false,
         }
+    }
+}
+
+impl RefundRow {
+    /// A refund that restored books do not know, from the order that the payment server has taken. Its debit
+    /// may be forgotten too: the first token of the epoch stands for it.
+    pub(super) fn forgotten(
+        first: &Correction,
+        paid: &PaidQuote,
+        order: &Signed<RefundOrder>,
+        now: UnixMillis,
+    ) -> Result<Self, StoreError> {
+        let order = order.statement();
+        let credit = paid.quote().statement().credit();
+        Ok(Self {
+            meter: first.book.meter,
+            reason: "forgotten by the books that were restored".to_owned(),
+            state: RefundState::MoneyDue,
+            debit: OpenDebit {
+                refund_id: order.refund_id,
+                vend_id: order.vend_id,
+                credit: u32::try_from(credit)
+                    .map_err(|_| StoreError::Corrupt("a quote's credit is negative".to_owned()))?,
+                amount: order.amount_fen,
+                payment_sha256: order.payment_sha256,
+                sold_at: paid.payment().statement().paid_at_ms,
+                seq: first.seq,
+                tag: first.token.tag.short(),
+                reversal: None,
+            },
+            order: None,
+            refunded: None,
+            asked_at: now,
+        })
     }
 }
 

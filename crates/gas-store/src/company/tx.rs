@@ -232,6 +232,8 @@ macro_rules! row_operations {
 row_operations! {
     /// The book of a meter, and its version.
     find_book(meter: MeterNumber) -> Option<BookRow>;
+    /// Every meter, by number.
+    meters() -> Vec<MeterNumber>;
     /// Begins a meter's book.
     insert_book(book: &MeterBook) -> ();
     /// Saves what a rule may change of a book, if it still has this version; the believed state is
@@ -268,6 +270,8 @@ row_operations! {
     find_sale(vend_id: VendId) -> Option<SaleRow>;
     /// Keeps a sale, whose token is logged, and its payment (compact JWS).
     insert_sale(sale: &SaleRow, payment: &str) -> ();
+    /// Quote and payment (compact JWS) of a meter's sales, by vend.
+    payments(meter: MeterNumber) -> Vec<(String, String)>;
     /// The sales of a meter up to a sequence that are not settled, by sequence.
     unsettled_sales(meter: MeterNumber, up_to: Seq) -> Vec<OpenSale>;
     /// Keeps the settlement (compact JWS) of a sale that has none.

@@ -81,6 +81,16 @@ pub(in crate::company) async fn find_book(
     columns.parse(believed, debit).map(Some)
 }
 
+pub(in crate::company) async fn meters(
+    connection: &mut SqliteConnection,
+) -> Result<Vec<MeterNumber>, StoreError> {
+    let rows: Vec<(String,)> = sqlx::query_as("SELECT meter FROM meters ORDER BY meter")
+        .fetch_all(connection)
+        .await?;
+    let meters = rows.iter().map(|(meter,)| parse("meters.meter", meter));
+    meters.collect()
+}
+
 pub(in crate::company) async fn insert_book(
     connection: &mut SqliteConnection,
     book: &MeterBook,

@@ -149,6 +149,20 @@ pub(in crate::company) async fn insert_sale(
     Ok(())
 }
 
+pub(in crate::company) async fn payments(
+    connection: &mut SqliteConnection,
+    meter: MeterNumber,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let rows = sqlx::query_as(
+        "SELECT quote, payment FROM sales JOIN quotes USING (vend_id)
+         WHERE sales.meter = ? ORDER BY vend_id",
+    )
+    .bind(meter.to_string())
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
 pub(in crate::company) async fn unsettled_sales(
     connection: &mut SqliteConnection,
     meter: MeterNumber,
@@ -156,7 +170,7 @@ pub(in crate::company) async fn unsettled_sales(
 ) -> Result<Vec<OpenSale>, StoreError> {
     let open: Vec<(String, u32)> = sqlx::query_as(
         "SELECT vend_id, seq FROM sales
-         WHERE meter = ? AND settlement IS NULL AND seq <= ? ORDER BY seq",
+         WHERE meter = ? AND settlement IS NULL AND seq <= ? ORDER BY seq, vend_id",
     )
     .bind(meter.to_string())
     .bind(up_to.bits())

@@ -5,6 +5,7 @@ mod memory;
 mod migrations;
 mod refunds;
 mod reservations;
+mod restore;
 mod tables;
 
 use gas_sales::{Inquiry, MeterBook, MeterKeyring, PaidQuote, TariffYear, prove_status};

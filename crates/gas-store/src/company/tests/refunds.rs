@@ -12,8 +12,8 @@ use crate::company::{
     RefundState, SellOutcome, StateOutcome,
 };
 
-const FIRST: RefundId = RefundId::from_parts(1, [1; 10]);
-const SECOND: RefundId = RefundId::from_parts(1, [2; 10]);
+pub(super) const FIRST: RefundId = RefundId::from_parts(1, [1; 10]);
+pub(super) const SECOND: RefundId = RefundId::from_parts(1, [2; 10]);
 
 /// What the payment server says once an order is done.
 pub(super) fn done(order: &Signed<RefundOrder>) -> Refunded {
@@ -30,7 +30,7 @@ pub(super) fn done(order: &Signed<RefundOrder>) -> Refunded {
     }
 }
 
-async fn sold(store: &CompanyStore, number: u8) -> Signed<Issue> {
+pub(super) async fn sold(store: &CompanyStore, number: u8) -> Signed<Issue> {
     let quote = quote(store, number).await;
     let SellOutcome::Issued(sale) = sell(store, &quote).await else {
         panic!("not issued");
@@ -50,7 +50,11 @@ async fn ask(store: &CompanyStore, refund_id: RefundId, sale: &Signed<Issue>) ->
         .unwrap()
 }
 
-async fn begun(store: &CompanyStore, refund_id: RefundId, sale: &Signed<Issue>) -> RefundRow {
+pub(super) async fn begun(
+    store: &CompanyStore,
+    refund_id: RefundId,
+    sale: &Signed<Issue>,
+) -> RefundRow {
     match ask(store, refund_id, sale).await {
         RefundOutcome::Stands(row) => *row,
         other @ (RefundOutcome::IdReused | RefundOutcome::Twice(_) | RefundOutcome::Refused(_)) => {
@@ -79,7 +83,7 @@ fn receipt(token: &Tagged<Total>, result: ReceiptResult, before: &MeterState) ->
     prove_receipt(&Keys(meter()), &bytes, token.tag).unwrap()
 }
 
-async fn deliver(store: &CompanyStore, result: ReceiptResult) -> Learned {
+pub(super) async fn deliver(store: &CompanyStore, result: ReceiptResult) -> Learned {
     let token = store.waiting_token(meter()).await.unwrap().unwrap();
     let believed = store.meter(meter()).await.unwrap().unwrap().believed;
     let receipt = receipt(&token, result, &believed.unwrap().state);

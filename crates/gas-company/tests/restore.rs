@@ -1,0 +1,211 @@
+//! Books put back from a backup: the payment server remembers, the meters are given one token each.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "the rig serves several test programs")]
+
+mod rig;
+
+use gas_api::company::{
+    NoncesWanted, QuoteWanted, ReceiptReported, RefundState, RefundWanted, SaleState, SaleWanted,
+    StateReported,
+};
+use gas_api::pay::{MeterEpoch, MeterPayment, MeterPayments, Refund};
+use gas_api::{HexBytes, Jws, codes};
+use gas_company::{Answer, Company, KeyStore, NewMeter, PayPeer, RestoreError};
+use gas_http::{Clock, Entropy};
+use gas_statement::{Currency, Payment, Quote, Signed, quote_hash};
+use gas_store::company::CompanyStore;
+use gas_tariff::Tariff;
+use gas_token::{Tagged, Total};
+use gas_token_issue::MasterKey;
+use gas_units::{MeterNumber, Money, RefundId, Unit, UnixMillis, VendId};
+use rig::{METER, Meter, company_key, pay_key, refund_id, vend};
+
+const NOW: UnixMillis = UnixMillis::from_millis(1_795_435_200_000);
+
+/// What the payment server remembers.
+#[derive(Default)]
+struct Pay {
+    payments: Vec<MeterPayment>,
+    epoch: u8,
+}
+
+impl PayPeer for Pay {
+    fn refund(&self, _: RefundId, _: gas_api::pay::RefundWanted) -> Answer<'_, Refund> {
+        panic!("not asked for here")
+    }
+
+    fn begin_epoch(&self, meter: MeterNumber, epoch: u8) -> Answer<'_, MeterEpoch> {
+        let epoch = epoch.max(self.epoch);
+        Box::pin(async move { Ok(MeterEpoch { meter, epoch }) })
+    }
+
+    fn payments(&self, meter: MeterNumber) -> Answer<'_, MeterPayments> {
+        let payments = self.payments.clone();
+        Box::pin(async move { Ok(MeterPayments { meter, payments }) })
+    }
+}
+
+fn company(store: &CompanyStore) -> Company {
+    Company::new(
+        store.clone(),
+        KeyStore::new(MasterKey::from_bytes([9; 16])),
+        company_key(),
+        pay_key().verifying_key(),
+        Clock::new(|| NOW),
+        Entropy::system(),
+    )
+}
+
+async fn status(company: &Company, meter: &Meter) -> HexBytes {
+    let (meter_number, count) = (meter.number, 1);
+    let wanted = NoncesWanted {
+        meter: meter_number,
+        count,
+    };
+    meter.status(&company.nonces(wanted).await.unwrap().asks[0])
+}
+
+/// A vend paid and issued; the payment server remembers it.
+async fn buy(company: &Company, pay: &mut Pay, meter: &Meter, vend_id: VendId) -> HexBytes {
+    let wanted = QuoteWanted {
+        meter: meter.number,
+        status: status(company, meter).await,
+        want: gas_api::Want::AmountFen(Money::from_fen(5_000)),
+    };
+    let made = company.quote(vend_id, wanted).await.unwrap();
+    let quote = Signed::<Quote>::verify(&made.quote.0, &company_key().verifying_key()).unwrap();
+    let payment = Payment {
+        vend_id,
+        meter: meter.number,
+        quote_hash: quote_hash(&quote),
+        amount_fen: quote.statement().payable(),
+        currency: Currency::Cny,
+        provider: "wechat".to_owned(),
+        order_no: "1".to_owned(),
+        transaction_id: "2".to_owned(),
+        paid_at_ms: NOW,
+    };
+    let payment = Jws(Signed::sign(&pay_key(), payment).unwrap().into_parts().0);
+    pay.payments.push(MeterPayment {
+        quote: made.quote,
+        payment: payment.clone(),
+        refund_order: None,
+        refunded: None,
+    });
+    let sale = company.sell(vend_id, SaleWanted { payment }).await;
+    sale.unwrap().token
+}
+
+async fn tell(
+    company: &Company,
+    meter: &mut Meter,
+    token: &HexBytes,
+) -> gas_api::company::BelievedState {
+    let seq = Tagged::<Total>::parse(&token.0).unwrap().message.seq.bits();
+    let receipt = meter.deliver(token);
+    let told = company.token_receipt(meter.number, seq, ReceiptReported { receipt });
+    told.await.unwrap()
+}
+
+async fn begin() -> (CompanyStore, Company, Meter) {
+    let store = CompanyStore::in_memory();
+    let company = company(&store);
+    let new = NewMeter {
+        meter: METER.parse().unwrap(),
+        unit: Unit::Fen,
+        tariff: Tariff::default(),
+        limit: 100_000,
+        sale_limit: Money::from_fen(100_000),
+        year_start_register: None,
+    };
+    company.provision(new).await.unwrap();
+    (store, company, Meter::new(METER))
+}
+
+#[tokio::test]
+async fn what_the_books_forgot_is_on_the_meter_and_stays_there() {
+    let (store, before, mut meter) = begin().await;
+    let mut pay = Pay::default();
+    let token = buy(&before, &mut pay, &meter, vend(1)).await;
+    tell(&before, &mut meter, &token).await;
+    let backup = store.backup();
+    let token = buy(&before, &mut pay, &meter, vend(2)).await;
+    tell(&before, &mut meter, &token).await;
+    // Paid and issued, and on no meter yet, when the disk was lost.
+    buy(&before, &mut pay, &meter, vend(3)).await;
+    drop((before, store));
+
+    let company = company(&backup);
+    assert_eq!(company.restore(1, &pay).await.unwrap(), 1);
+    // The meter shows a token that the books do not know: that is no lie, only news too early.
+    let reported = StateReported {
+        meter: meter.number,
+        status: status(&company, &meter).await,
+    };
+    let early = company.report_state(reported).await.unwrap_err();
+    assert_eq!(early.outside().code, codes::BOOKS_RESTORED);
+    let token = early.outside().waiting.clone().unwrap();
+    let believed = tell(&company, &mut meter, &token).await;
+    assert_eq!((believed.total, believed.waiting), (15_000, None));
+    assert_eq!(meter.account.balance, 15_000);
+    for number in 1..=3 {
+        let sale = company.sale(vend(number)).await.unwrap();
+        assert_eq!(sale.state, SaleState::Settled, "vend {number}");
+    }
+    let token = buy(&company, &mut pay, &meter, vend(4)).await;
+    assert_eq!(tell(&company, &mut meter, &token).await.balance, 20_000);
+}
+
+#[tokio::test]
+async fn what_was_given_back_is_not_sold_again() {
+    let (store, before, mut meter) = begin().await;
+    let mut pay = Pay::default();
+    let token = buy(&before, &mut pay, &meter, vend(1)).await;
+    tell(&before, &mut meter, &token).await;
+    let backup = store.backup();
+    let wanted = RefundWanted {
+        vend_id: vend(1),
+        reason: "moved out".to_owned(),
+    };
+    let refund = before
+        .ask_refund(refund_id(1), wanted.clone())
+        .await
+        .unwrap();
+    tell(&before, &mut meter, &refund.waiting.unwrap()).await;
+    let due = before.refund(refund_id(1)).await.unwrap();
+    assert_eq!(due.state, RefundState::MoneyDue);
+    pay.payments[0].refund_order = due.order.clone();
+
+    let company = company(&backup);
+    company.restore(1, &pay).await.unwrap();
+    let restored = company.refund(refund_id(1)).await.unwrap();
+    assert_eq!(
+        (restored.state, restored.order),
+        (RefundState::MoneyDue, due.order)
+    );
+    let other = company.ask_refund(refund_id(2), wanted).await.unwrap_err();
+    assert_eq!(other.outside().code, codes::WRONG_STATE);
+    let token = backup.waiting_token(meter.number).await.unwrap().unwrap();
+    let believed = tell(&company, &mut meter, &HexBytes(token.to_bytes())).await;
+    assert_eq!((believed.total, believed.balance), (0, 0));
+}
+
+#[tokio::test]
+async fn what_does_not_hold_restores_nothing() {
+    let (store, company, meter) = begin().await;
+    let mut pay = Pay::default();
+    buy(&company, &mut pay, &meter, vend(1)).await;
+    pay.epoch = 7;
+    let used = company.restore(5, &pay).await.unwrap_err();
+    assert!(matches!(used, RestoreError::EpochUsed(7)), "{used:?}");
+    let forged = Jws(pay.payments[0].quote.0.clone());
+    pay.payments[0].payment = forged;
+    let refused = company.restore(8, &pay).await.unwrap_err();
+    assert!(
+        matches!(refused, RestoreError::Statement(..)),
+        "{refused:?}"
+    );
+    let book = store.meter(meter.number).await.unwrap().unwrap();
+    assert_eq!((book.epoch, book.counter), (0, 1));
+}
