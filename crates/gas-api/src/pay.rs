@@ -75,6 +75,9 @@ pub struct Tender {
     /// Once paid: typ `pilotlight-payment+jws`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<Jws>,
+    /// Once the gas company has ordered that the money goes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund: Option<Refund>,
 }
 
 /// `PUT /v1/refunds/{refund_id}`: the gas company orders that the money of a vend goes back.

@@ -70,6 +70,12 @@ pub mod codes {
         METER_FROZEN = "meter_frozen";
         /// 409: a refund waits for the meter's answer; nothing is sold meanwhile, what was paid is issued after it.
         DEBIT_OPEN = "debit_open";
+        /// 422: order, quote and payment of a refund do not belong together.
+        REFUND_DIFFERS = "refund_differs";
+        /// 409: the money of this vend goes back, or went back, under another refund id.
+        REFUNDED_BEFORE = "refunded_before";
+        /// 409: the order's debit is of an epoch before the one that the meter's payments were given out for.
+        EPOCH_PASSED = "epoch_passed";
         /// 404: no such refund.
         REFUND_UNKNOWN = "refund_unknown";
         /// 404: no such token of this meter.

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 pub struct Config {
     /// Where to listen, like `127.0.0.1:8003`; port 0 takes a free one.
     pub listen: String,
-    /// Who may call: the cloud.
+    /// Who may call: `cloud`, and `company` for refunds and restored books.
     pub callers: Callers,
     /// The gas company's key: only its quotes are asked payment for.
     pub company_public_key: PublicKeyHex,

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gas_api::Jws;
 use gas_api::pay::{PaymentRequest, Presentation, TenderState};
-use gas_api::{DigestError, Jws};
 use gas_http::{BoxError, Clock, Waker};
 use gas_statement::{Currency, Payment, Quote, Signed, SigningKey, VerifyingKey, quote_hash};
 use gas_store::StoreError;
@@ -16,10 +16,11 @@ use tokio::sync::watch;
 
 use crate::asked::Asked;
 use crate::peers::{CloudPeer, Provider};
+use crate::refunds;
 use crate::wechat::NAME;
 
 /// How often a lost race is run again; each loss means that somebody else got on.
-const RACES_MAX: u32 = 16;
+pub(crate) const RACES_MAX: u32 = 16;
 
 /// Statements that were verified lately and are remembered: a quote comes again with every repeat.
 const STATEMENTS_REMEMBERED: usize = 4_096;
@@ -186,7 +187,7 @@ impl Desk {
             .map_err(DeskError::Statement)
     }
 
-    fn sign(&self, tender: &Tender, fact: &PaidFact) -> Result<String, BoxError> {
+    pub(crate) fn sign(&self, tender: &Tender, fact: &PaidFact) -> Result<String, BoxError> {
         let payment = Payment {
             vend_id: tender.vend_id(),
             meter: tender.meter(),
@@ -221,7 +222,7 @@ impl Desk {
         Ok(row)
     }
 
-    fn tell(&self) {
+    pub(crate) fn tell(&self) {
         self.waker.wake();
         self.changes
             .send_modify(|count| *count = count.wrapping_add(1));
@@ -230,14 +231,18 @@ impl Desk {
     /// The tender as the API shows it.
     ///
     /// # Errors
-    /// [`DigestError`] where the stored quote hash is broken.
-    pub(crate) fn view(&self, row: &TenderRow) -> Result<gas_api::pay::Tender, DigestError> {
+    /// When the stored quote hash is broken, or the store fails.
+    pub(crate) async fn view(&self, row: &TenderRow) -> Result<gas_api::pay::Tender, BoxError> {
         let tender = &row.tender;
         let (state, request) = match tender.state() {
             State::Requested => (TenderState::Requested, None),
             State::Open { code_url } => (TenderState::Open, Some(self.request(tender, code_url))),
             State::Closed => (TenderState::Closed, None),
             State::Paid(_) => (TenderState::Paid, None),
+        };
+        let refund = match state {
+            TenderState::Paid => self.store.find_refund_of(tender.vend_id()).await?,
+            TenderState::Requested | TenderState::Open | TenderState::Closed => None,
         };
         Ok(gas_api::pay::Tender {
             vend_id: tender.vend_id(),
@@ -247,6 +252,7 @@ impl Desk {
             order_no: tender.order_no().to_owned(),
             payment_request: request,
             payment: row.payment.clone().map(Jws),
+            refund: refund.as_ref().map(refunds::shown),
         })
     }
 

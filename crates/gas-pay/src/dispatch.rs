@@ -3,7 +3,7 @@
 use gas_api::pay::TenderEvent;
 use gas_http::{BoxError, DueEffect, Outbox};
 use gas_tender::{Effect, Event, State};
-use gas_units::{UnixMillis, VendId};
+use gas_units::{RefundId, UnixMillis, VendId};
 
 use crate::desk::{Cause, Desk, DeskError};
 
@@ -57,11 +57,38 @@ impl Dispatch {
             .await
     }
 
+    async fn refund(&self, id: &str, refund_id: RefundId, number: u32) -> Result<(), BoxError> {
+        let row = self.desk.refund_row(refund_id).await?;
+        if !row.refund.awaits(number) {
+            return self.done(id).await;
+        }
+        let answer = self.desk.provider.refund(&row.refund).await?;
+        self.desk
+            .refund_answered(refund_id, number, answer, id)
+            .await
+    }
+
+    async fn query_refund(
+        &self,
+        id: &str,
+        refund_id: RefundId,
+        number: u32,
+    ) -> Result<(), BoxError> {
+        let row = self.desk.refund_row(refund_id).await?;
+        if !row.refund.awaits(number) {
+            return self.done(id).await;
+        }
+        let answer = self.desk.provider.query_refund(&row.refund).await?;
+        self.desk
+            .refund_answered(refund_id, number, answer, id)
+            .await
+    }
+
     async fn tell_cloud(&self, id: &str, news: &str) -> Result<(), BoxError> {
         let order_no = news.split(':').next().unwrap_or(news);
         let row = self.row(order_no).await?;
         let event = TenderEvent {
-            tender: self.desk.view(&row)?,
+            tender: self.desk.view(&row).await?,
         };
         self.desk.cloud.tell(id, &event).await?;
         self.done(id).await
@@ -112,7 +139,12 @@ impl Outbox for Dispatch {
             } => self.query(&due.id, order_no, *number).await,
             Effect::Close { order_no, .. } => self.close(&due.id, order_no).await,
             Effect::TellCloud { news } => self.tell_cloud(&due.id, news).await,
-            Effect::Refund { .. } | Effect::QueryRefund { .. } => Err("not yet".into()),
+            Effect::Refund {
+                refund_id, number, ..
+            } => self.refund(&due.id, *refund_id, *number).await,
+            Effect::QueryRefund {
+                refund_id, number, ..
+            } => self.query_refund(&due.id, *refund_id, *number).await,
             // Posted in the transaction that wanted it; never in the outbox.
             Effect::Post(_) => self.done(&due.id).await,
         }

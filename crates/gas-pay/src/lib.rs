@@ -11,6 +11,7 @@ mod config;
 mod desk;
 mod dispatch;
 mod peers;
+mod refunds;
 mod routes;
 mod server;
 mod tenders;

@@ -1,12 +1,12 @@
 //! The provider and the cloud, as the payment server asks them. Whatever is asked may be asked again: the
-//! provider knows it by the order number, the cloud by the effect's id.
+//! provider knows it by the order number or the refund's, the cloud by the effect's id.
 
 use std::pin::Pin;
 
 use ed25519_dalek::SigningKey;
 use gas_api::pay::TenderEvent;
 use gas_http::{BoxError, Clock, Peer};
-use gas_tender::{CloseOutcome, Event, QueryAnswer, Tender};
+use gas_tender::{CloseOutcome, Event, QueryAnswer, Refund, RefundAnswer, Tender};
 
 /// An answer, to be waited for. An error, or a drop before the end, leaves open whether it was done.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send + 'a>>;
@@ -19,6 +19,17 @@ pub trait Provider: Send + Sync {
     fn query<'a>(&'a self, tender: &'a Tender) -> Answer<'a, QueryAnswer>;
     /// Closes an order, so that it can no longer be paid.
     fn close<'a>(&'a self, tender: &'a Tender) -> Answer<'a, CloseOutcome>;
+    /// Asks that all of a payment goes back, by the number that the refund has now
+    /// ([`Refund::number`]): again and again, it is one refund. A provider without refunds says so.
+    fn refund<'a>(&'a self, refund: &'a Refund) -> Answer<'a, RefundAnswer> {
+        let _ = refund;
+        Box::pin(async { Err("this provider gives no money back".into()) })
+    }
+    /// Asks how a refund stands, by its number.
+    fn query_refund<'a>(&'a self, refund: &'a Refund) -> Answer<'a, RefundAnswer> {
+        let _ = refund;
+        Box::pin(async { Err("this provider gives no money back".into()) })
+    }
     /// A page where this payment can be made in a browser, where the provider has one.
     fn cashier_link(&self, code_url: &str) -> Option<String>;
 }

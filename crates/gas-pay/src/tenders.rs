@@ -40,7 +40,7 @@ impl Desk {
             }
             None => self.create(vend_id, &quote).await?,
         };
-        self.shown(&row)
+        self.shown(&row).await
     }
 
     async fn create(&self, vend_id: VendId, quote: &Signed<Quote>) -> Result<TenderRow, Problem> {
@@ -58,7 +58,7 @@ impl Desk {
     /// # Errors
     /// [`Problem`], as `GET /v1/tenders/{vend_id}` answers it.
     pub async fn show(&self, vend_id: VendId) -> Result<Tender, Problem> {
-        self.shown(&self.row(vend_id).await?)
+        self.shown(&self.row(vend_id).await?).await
     }
 
     /// How a tender stands after the provider was asked; as it was known before where the provider gives
@@ -84,7 +84,7 @@ impl Desk {
                 }
             }
         }
-        self.shown(&row)
+        self.shown(&row).await
     }
 
     /// Closes a tender at the provider, unless it turns out to be paid: that is begun here.
@@ -95,7 +95,7 @@ impl Desk {
         let row = self
             .happen(vend_id, Event::CloseAsked, Cause::default())
             .await?;
-        self.shown(&row)
+        self.shown(&row).await
     }
 
     /// The provider notifies; whoever calls this has checked its signature. It only makes us ask, once for
@@ -142,8 +142,8 @@ impl Desk {
         Ok(())
     }
 
-    pub(crate) fn shown(&self, row: &TenderRow) -> Result<Tender, Problem> {
-        self.view(row).map_err(Problem::ours)
+    pub(crate) async fn shown(&self, row: &TenderRow) -> Result<Tender, Problem> {
+        self.view(row).await.map_err(Problem::ours)
     }
 }
 

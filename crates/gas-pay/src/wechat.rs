@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use gas_http::{BoxError, Clock, random};
-use gas_tender::{CloseOutcome, Event, PaidFact, PrepayRefusal, QueryAnswer, Tender};
+use gas_tender::{
+    CloseOutcome, Event, PaidFact, PrepayRefusal, QueryAnswer, Refund, RefundAnswer, RefundFact,
+    Tender,
+};
 use gas_tender_wechat::{
     Answer, Class, Credentials, ErrorCode, Merchant, Method, Notification, NotificationError,
-    Order, OrderNumber, Payment, ProviderError, SignatureHeaders, SignedRequest, TradeState,
+    Order, OrderNumber, Payment, ProviderError, RefundNumber, RefundOrder, RefundStatus,
+    SignatureHeaders, SignedRequest, TradeState,
 };
 
 use crate::config::WeChatConfig;
@@ -14,6 +18,9 @@ use crate::peers::{self, Provider};
 
 /// The provider's name in orders, transfers and statements.
 pub(crate) const NAME: &str = "wechat";
+
+/// Shown to the payer with the money that goes back; the same in every repetition.
+const REFUND_REASON: &str = "燃气退款";
 
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 const TOTAL_MAX: Duration = Duration::from_secs(8);
@@ -131,6 +138,61 @@ impl WeChat {
         )
     }
 
+    /// Asks that all of a payment goes back.
+    async fn ask_for_refund(&self, refund: &Refund) -> Result<RefundAnswer, BoxError> {
+        let (number, order) = refund_numbers(refund)?;
+        let (amount, reason) = (refund.amount(), REFUND_REASON.to_owned());
+        let wanted = RefundOrder::new(number.clone(), order, amount, amount, reason)?;
+        let request = self.merchant.refund(&wanted, random()?, self.clock.now())?;
+        let answer = self.send(request).await?;
+        self.read_refund(&number, order, &answer)
+    }
+
+    /// Asks how a refund stands.
+    async fn ask_about_refund(&self, refund: &Refund) -> Result<RefundAnswer, BoxError> {
+        let (number, order) = refund_numbers(refund)?;
+        let request = self
+            .merchant
+            .query_refund(&number, random()?, self.clock.now())?;
+        let answer = self.send(request).await?;
+        self.read_refund(&number, order, &answer)
+    }
+
+    fn read_refund(
+        &self,
+        number: &RefundNumber,
+        order: OrderNumber,
+        answer: &RawAnswer,
+    ) -> Result<RefundAnswer, BoxError> {
+        let now = self.clock.now();
+        let read = self
+            .merchant
+            .read_refund_answer(number, order, &answer.view(), now);
+        let found = match read {
+            Ok(found) => found,
+            // Nothing was begun. It is asked for again, and people are told: an account to be filled, a
+            // right to be given, a number to be looked at.
+            Err(error) if error.class() == Class::Definite => {
+                tracing::warn!(%number, %error, "the provider refuses a refund");
+                return Ok(RefundAnswer::Refused);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(match found {
+            None => RefundAnswer::Unknown,
+            Some(refund) => match refund.status {
+                RefundStatus::Processing => RefundAnswer::Processing,
+                RefundStatus::Abnormal => RefundAnswer::Abnormal,
+                RefundStatus::Closed => RefundAnswer::Closed,
+                RefundStatus::Success(refunded_at) => RefundAnswer::Done(RefundFact {
+                    provider_refund_id: refund.refund_id,
+                    amount: refund.amount,
+                    refunded_at,
+                }),
+            },
+        })
+    }
+
     /// Verifies and opens a notification.
     pub(crate) fn read_notification(
         &self,
@@ -190,6 +252,14 @@ impl Provider for WeChat {
         Box::pin(self.ask_to_close(tender))
     }
 
+    fn refund<'a>(&'a self, refund: &'a Refund) -> peers::Answer<'a, RefundAnswer> {
+        Box::pin(self.ask_for_refund(refund))
+    }
+
+    fn query_refund<'a>(&'a self, refund: &'a Refund) -> peers::Answer<'a, RefundAnswer> {
+        Box::pin(self.ask_about_refund(refund))
+    }
+
     fn cashier_link(&self, code_url: &str) -> Option<String> {
         let base = self.config.cashier_url.as_ref()?;
         let mut link = reqwest::Url::parse(base).ok()?;
@@ -200,6 +270,10 @@ impl Provider for WeChat {
 
 fn order_number(tender: &Tender) -> Result<OrderNumber, BoxError> {
     Ok(tender.order_no().parse()?)
+}
+
+fn refund_numbers(refund: &Refund) -> Result<(RefundNumber, OrderNumber), BoxError> {
+    Ok((refund.number().parse()?, refund.order_no().parse()?))
 }
 
 pub(crate) fn fact(payment: Payment) -> PaidFact {
@@ -244,6 +318,7 @@ fn refusal(error: &ProviderError) -> Option<PrepayRefusal> {
         | ErrorCode::BankError
         | ErrorCode::OpenidMismatch
         | ErrorCode::InvalidTransactionid
+        | ErrorCode::UserAccountAbnormal
         | ErrorCode::Other(_) => None,
     }
 }

@@ -1,18 +1,30 @@
 //! The desk below HTTP, with a provider and a cloud that are only asked.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use gas_api::Jws;
-use gas_api::pay::{Presentation, TenderEvent, TenderState, TenderWanted};
-use gas_http::{Clock, Outbox as _, Waker};
+use gas_api::pay::{
+    Presentation, Refund as ShownRefund, RefundState as ShownState, RefundTrouble, RefundWanted,
+    TenderEvent, TenderState, TenderWanted,
+};
+use gas_api::{Jws, codes};
+use gas_http::{Clock, Outbox as _, Problem, Waker};
+use gas_ledger::trial_balance;
 use gas_pay::{Answer, CloudPeer, Desk, Dispatch, Parts, Provider};
-use gas_statement::{Quote, Sha256Digest, Signed, SigningKey};
+use gas_statement::{
+    Payment, Quote, RefundOrder, Refunded, Sha256Digest, Signed, SigningKey, check_refund,
+};
 use gas_store::pay::PayStore;
 use gas_tariff::{QuoteBasis, Tariff, Want};
-use gas_tender::{CloseOutcome, Event, PaidFact, QueryAnswer, Tender};
-use gas_units::{Money, Unit, UnixMillis, UnixTime, VendId, Volume};
+use gas_tender::{
+    CloseOutcome, Event, PaidFact, QueryAnswer, Refund, RefundAnswer, RefundFact, Tender,
+};
+use gas_units::{MeterNumber, Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
 use tempfile::TempDir;
 
 const NOW_MS: i64 = 1_764_000_000_000;
@@ -72,6 +84,7 @@ fn quote(number: u8) -> Signed<Quote> {
 #[derive(Default)]
 struct World {
     order: Option<QueryAnswer>,
+    refund: Option<RefundAnswer>,
     asked: Vec<String>,
     told: Vec<TenderEvent>,
 }
@@ -121,6 +134,20 @@ impl Provider for Outside {
         Box::pin(async move { Ok(outcome) })
     }
 
+    fn refund<'a>(&'a self, refund: &'a Refund) -> Answer<'a, RefundAnswer> {
+        let answer = self.ask(&format!("refund {}", refund.number()), |world| {
+            world.refund.get_or_insert(RefundAnswer::Processing).clone()
+        });
+        Box::pin(async move { Ok(answer) })
+    }
+
+    fn query_refund<'a>(&'a self, refund: &'a Refund) -> Answer<'a, RefundAnswer> {
+        let answer = self.ask(&format!("query refund {}", refund.number()), |world| {
+            world.refund.clone()
+        });
+        Box::pin(async move { Ok(answer.unwrap_or(RefundAnswer::Unknown)) })
+    }
+
     fn cashier_link(&self, _: &str) -> Option<String> {
         None
     }
@@ -138,13 +165,22 @@ struct Bench {
     outside: Outside,
     store: PayStore,
     clock: Arc<AtomicI64>,
-    _dir: TempDir,
+    _dir: Option<TempDir>,
 }
 
 impl Bench {
     async fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let store = PayStore::open(&dir.path().join("pay.db")).await.unwrap();
+        Self::with(store, Some(dir))
+    }
+
+    /// One in memory and one in a file.
+    async fn both() -> [Self; 2] {
+        [Self::new().await, Self::with(PayStore::in_memory(), None)]
+    }
+
+    fn with(store: PayStore, dir: Option<TempDir>) -> Self {
         let clock = Arc::new(AtomicI64::new(NOW_MS));
         let told = Arc::clone(&clock);
         let outside = Outside::default();
@@ -259,4 +295,298 @@ async fn a_refund_at_the_provider_before_a_payment_was_seen_pays_nothing() {
     let row = bench.store.find(vend(1)).await.unwrap().unwrap();
     assert!(row.tender.contradiction().unwrap().refunding);
     assert_eq!(bench.store.transfers().await.unwrap(), []);
+}
+
+fn meter() -> MeterNumber {
+    "00110000123456".parse().unwrap()
+}
+
+fn refund_id(number: u8) -> RefundId {
+    RefundId::from_parts(1_764_000_000_000, [number; 10])
+}
+
+/// What the payment server signs for [`fact`].
+fn payment() -> Signed<Payment> {
+    let payment = Payment {
+        vend_id: vend(1),
+        meter: meter(),
+        quote_hash: gas_statement::quote_hash(&quote(1)),
+        amount_fen: fact().amount,
+        currency: gas_statement::Currency::Cny,
+        provider: "wechat".to_owned(),
+        order_no: format!("{}01", vend(1).to_base32()),
+        transaction_id: fact().transaction_id,
+        paid_at_ms: fact().paid_at,
+    };
+    Signed::sign(&pay_key(), payment).unwrap()
+}
+
+/// The company's order for vend 1, whose debit is in epoch 1, after `change`.
+fn order(signer: &SigningKey, change: impl FnOnce(&mut RefundOrder)) -> Signed<RefundOrder> {
+    let mut order = RefundOrder {
+        refund_id: refund_id(1),
+        vend_id: vend(1),
+        meter: meter(),
+        payment_sha256: payment().sha256(),
+        amount_fen: fact().amount,
+        seq: 0x0100_0007,
+        message_sha256: Sha256Digest::of(b"receipt"),
+        ordered_at_ms: at(NOW_MS + 5_000),
+    };
+    change(&mut order);
+    Signed::sign(signer, order).unwrap()
+}
+
+fn wanted(order: &Signed<RefundOrder>) -> RefundWanted {
+    RefundWanted {
+        order: Jws(order.compact().to_owned()),
+        quote: Jws(quote(1).compact().to_owned()),
+    }
+}
+
+fn code(refused: Result<ShownRefund, Problem>) -> (u16, String) {
+    let problem = refused.unwrap_err();
+    let outside = problem.outside();
+    (outside.status, outside.code.clone())
+}
+
+fn done() -> RefundAnswer {
+    RefundAnswer::Done(RefundFact {
+        provider_refund_id: "5030".to_owned(),
+        amount: Money::from_fen(5_000),
+        refunded_at: at(NOW_MS + 9_000),
+    })
+}
+
+impl Bench {
+    async fn paid(&self) {
+        self.open(1).await;
+        self.outside.says(QueryAnswer::Paid(fact()));
+        self.desk.ask_provider(vend(1)).await.unwrap();
+        self.settle().await;
+        self.outside.asked();
+    }
+
+    async fn order(&self, order: &Signed<RefundOrder>) -> Result<ShownRefund, Problem> {
+        let id = order.statement().refund_id;
+        self.desk.refund(id, wanted(order)).await
+    }
+
+    fn answers(&self, answer: RefundAnswer) {
+        self.outside.0.lock().unwrap().refund = Some(answer);
+    }
+
+    /// What customers have paid and not got back, fen.
+    async fn held(&self) -> i64 {
+        let transfers = self.store.transfers().await.unwrap();
+        let balances = trial_balance(&transfers).unwrap();
+        let sum: i64 = balances.values().map(|money| money.fen()).sum();
+        assert_eq!(sum, 0);
+        let prepaid = gas_ledger::Account::CustomerPrepaid(meter());
+        balances.get(&prepaid).map_or(0, |money| -money.fen())
+    }
+}
+
+#[tokio::test]
+async fn the_companys_order_gives_the_money_back_once_and_everybody_is_told() {
+    for bench in Bench::both().await {
+        bench.paid().await;
+        let order = order(&company(), |_| {});
+        let begun = bench.order(&order).await.unwrap();
+        assert_eq!((begun.state, begun.refunded), (ShownState::Ordered, None));
+        bench.settle().await;
+        let again = bench.order(&order).await.unwrap();
+        assert_eq!(again.state, ShownState::AtProvider);
+        assert_eq!(bench.held().await, 5_000);
+        bench.answers(done());
+        bench.pass(5_000);
+        bench.settle().await;
+        let number = refund_id(1).to_string();
+        let asked = [format!("refund {number}"), format!("query refund {number}")];
+        assert_eq!(bench.outside.asked(), asked);
+
+        let ended = bench.order(&order).await.unwrap();
+        assert_eq!(ended.state, ShownState::Refunded);
+        let refunded = ended.refunded.clone().unwrap().0;
+        let key = pay_key().verifying_key();
+        let refunded = Signed::<Refunded>::verify(&refunded, &key).unwrap();
+        check_refund(&payment(), &order, Some(&refunded)).unwrap();
+        assert_eq!(refunded.statement().provider_refund_id, "5030");
+        assert_eq!(bench.held().await, 0);
+        let told = std::mem::take(&mut bench.outside.0.lock().unwrap().told);
+        let told: Vec<_> = told
+            .into_iter()
+            .filter_map(|event| event.tender.refund)
+            .collect();
+        assert_eq!(told.last(), Some(&ended));
+        assert_eq!(told.len(), 2, "once ordered, once done");
+        assert_eq!(
+            bench.desk.show(vend(1)).await.unwrap().refund,
+            Some(ended.clone())
+        );
+
+        let paid = bench.desk.meter_payments(meter()).await.unwrap().payments;
+        let [paid] = &paid[..] else {
+            panic!("{paid:?}");
+        };
+        assert_eq!(paid.quote.0, quote(1).compact());
+        assert_eq!(paid.payment.0, payment().compact());
+        assert_eq!(paid.refund_order.as_ref().unwrap().0, order.compact());
+        assert_eq!(paid.refunded, ended.refunded);
+    }
+}
+
+#[tokio::test]
+async fn no_money_goes_back_for_anything_but_the_companys_order_for_this_payment() {
+    for bench in Bench::both().await {
+        bench.paid().await;
+        let forged = (422, codes::STATEMENT_FORGED.to_owned());
+        let differs = (422, codes::REFUND_DIFFERS.to_owned());
+        let by_pay = order(&pay_key(), |_| {});
+        assert_eq!(code(bench.order(&by_pay).await), forged);
+        let good = order(&company(), |_| {});
+        let other_id = bench.desk.refund(refund_id(2), wanted(&good)).await;
+        assert_eq!(code(other_id), differs);
+        let mut other_quote = wanted(&good);
+        other_quote.quote = Jws(quote(2).compact().to_owned());
+        let refused = bench.desk.refund(refund_id(1), other_quote.clone()).await;
+        assert_eq!(code(refused), differs);
+        other_quote.quote = Jws(good.compact().to_owned());
+        let refused = bench.desk.refund(refund_id(1), other_quote).await;
+        assert_eq!(code(refused), forged);
+        let changes: [fn(&mut RefundOrder); 4] = [
+            |order| order.amount_fen = Money::from_fen(5_001),
+            |order| order.amount_fen = Money::from_fen(4_999),
+            |order| order.payment_sha256 = Sha256Digest::of(b"another payment"),
+            |order| order.meter = "00110000123457".parse().unwrap(),
+        ];
+        for change in changes {
+            let refused = bench.order(&order(&company(), change)).await;
+            assert_eq!(code(refused), differs);
+        }
+        bench.settle().await;
+        assert_eq!(bench.outside.asked(), Vec::<String>::new());
+
+        bench.order(&good).await.unwrap();
+        let same_id = order(&company(), |order| order.seq += 1);
+        assert_eq!(
+            code(bench.order(&same_id).await),
+            (409, codes::ID_REUSED.to_owned())
+        );
+        let again = order(&company(), |order| order.refund_id = refund_id(2));
+        assert_eq!(
+            code(bench.order(&again).await),
+            (409, codes::REFUNDED_BEFORE.to_owned())
+        );
+        bench.settle().await;
+        assert_eq!(bench.outside.asked(), [format!("refund {}", refund_id(1))]);
+    }
+}
+
+#[tokio::test]
+async fn what_the_provider_does_not_confirm_as_paid_does_not_go_back() {
+    for (word, begun) in [
+        (None, false),
+        (Some(QueryAnswer::Unpaid), false),
+        (Some(QueryAnswer::Closed), false),
+        (
+            Some(QueryAnswer::Refunding(PaidFact {
+                amount: Money::from_fen(4_999),
+                ..fact()
+            })),
+            false,
+        ),
+        // Paid, and paid and refunded, in a life that this server has forgotten.
+        (Some(QueryAnswer::Paid(fact())), true),
+        (Some(QueryAnswer::Refunding(fact())), true),
+    ] {
+        for bench in Bench::both().await {
+            if let Some(word) = &word {
+                bench.outside.says(word.clone());
+            }
+            bench.pass(VALID_UNTIL_MS - NOW_MS + 60_000);
+            let order = order(&company(), |_| {});
+            let answer = bench.order(&order).await;
+            bench.answers(done());
+            bench.settle().await;
+            if begun {
+                assert_eq!(answer.unwrap().state, ShownState::Ordered);
+                let ended = bench.order(&order).await.unwrap();
+                assert_eq!(ended.state, ShownState::Refunded);
+                let row = bench.store.find(vend(1)).await.unwrap().unwrap();
+                assert_eq!(row.payment.unwrap(), payment().compact(), "the same again");
+            } else {
+                assert_eq!(code(answer), (503, codes::UPSTREAM_UNAVAILABLE.to_owned()));
+                assert!(
+                    !bench
+                        .outside
+                        .asked()
+                        .iter()
+                        .any(|asked| asked.starts_with("refund"))
+                );
+            }
+            assert_eq!(bench.held().await, 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn once_a_meters_facts_were_given_out_orders_of_older_epochs_are_refused() {
+    for bench in Bench::both().await {
+        bench.paid().await;
+        let raised = bench.desk.begin_epoch(meter(), 2).await.unwrap();
+        assert_eq!(raised.epoch, 2);
+        let lower = bench.desk.begin_epoch(meter(), 1).await.unwrap();
+        assert_eq!(lower.epoch, 2, "it never goes back");
+        let old = order(&company(), |_| {});
+        assert_eq!(
+            code(bench.order(&old).await),
+            (409, codes::EPOCH_PASSED.to_owned())
+        );
+        let paid = bench.desk.meter_payments(meter()).await.unwrap();
+        assert_eq!(paid.payments[0].refund_order, None);
+        let new = order(&company(), |order| order.seq = 0x0200_0001);
+        bench.order(&new).await.unwrap();
+        // What was taken in before the next fence stays.
+        bench.desk.begin_epoch(meter(), 3).await.unwrap();
+        assert_eq!(bench.order(&new).await.unwrap().state, ShownState::Ordered);
+        let paid = bench.desk.meter_payments(meter()).await.unwrap();
+        assert_eq!(
+            paid.payments[0].refund_order,
+            Some(Jws(new.compact().to_owned()))
+        );
+        let elsewhere = "00110000123457".parse().unwrap();
+        let none = bench.desk.meter_payments(elsewhere).await.unwrap();
+        assert_eq!(none.payments, []);
+    }
+}
+
+#[tokio::test]
+async fn a_refund_in_trouble_says_so_and_goes_on() {
+    let bench = Bench::new().await;
+    bench.paid().await;
+    let order = order(&company(), |_| {});
+    bench.answers(RefundAnswer::Refused);
+    bench.order(&order).await.unwrap();
+    bench.settle().await;
+    let refused = bench.order(&order).await.unwrap();
+    assert_eq!(refused.trouble, Some(RefundTrouble::Refused));
+    bench.answers(RefundAnswer::Closed);
+    bench.pass(60_000);
+    bench.settle().await;
+    let closed = bench.order(&order).await.unwrap();
+    assert_eq!(closed.trouble, Some(RefundTrouble::Closed));
+    bench.outside.asked();
+    bench.answers(done());
+    bench.pass(3_600_000);
+    bench.settle().await;
+    assert_eq!(
+        bench.outside.asked(),
+        [format!("refund {}-2", refund_id(1))]
+    );
+    assert_eq!(
+        bench.order(&order).await.unwrap().state,
+        ShownState::Refunded
+    );
+    assert_eq!(bench.held().await, 0);
 }

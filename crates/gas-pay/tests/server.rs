@@ -19,10 +19,13 @@ use gas_http::{
 use gas_ledger::trial_balance;
 use gas_pay::{Desk, Dispatch, HttpCloud, Parts, Server, WeChat, WeChatConfig, routes};
 use gas_provider_sandbox::{Sandbox, app, deliver_notifications, system_clock};
-use gas_statement::{Payment, Quote, Sha256Digest, Signed, SigningKey, quote_hash};
+use gas_statement::{
+    Payment, Quote, RefundOrder, Refunded, Sha256Digest, Signed, SigningKey, check_refund,
+    quote_hash,
+};
 use gas_store::pay::PayStore;
 use gas_tariff::{QuoteBasis, Tariff, Want};
-use gas_units::{Money, Unit, UnixMillis, UnixTime, VendId, Volume};
+use gas_units::{Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -30,6 +33,9 @@ use tokio::sync::mpsc;
 
 /// The cloud's, for the tests.
 const ACCESS_KEY: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
+
+/// The gas company's.
+const COMPANY_KEY: &str = "6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b";
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -158,9 +164,11 @@ impl Bench {
         let dispatch = Arc::new(Dispatch::new(server.desk().clone()));
         tokio::spawn(OutboxRunner::new(dispatch, waker).run(stop.clone()));
         let access_key = AccessKey::parse(ACCESS_KEY).unwrap();
-        let callers: Callers = serde_json::from_value(
-            json!([{ "name": "cloud", "access_key_sha256": access_key.sha256() }]),
-        )
+        let company_key = AccessKey::parse(COMPANY_KEY).unwrap();
+        let callers: Callers = serde_json::from_value(json!([
+            { "name": "cloud", "access_key_sha256": access_key.sha256() },
+            { "name": "company", "access_key_sha256": company_key.sha256() },
+        ]))
         .unwrap();
         let router = routes().router(callers, server);
         tokio::spawn(async move { axum::serve(pay_listener, router).await });
@@ -182,10 +190,20 @@ impl Bench {
     }
 
     async fn call(&self, method: reqwest::Method, path: &str, body: Value) -> (u16, Value) {
+        self.call_as(ACCESS_KEY, method, path, body).await
+    }
+
+    async fn call_as(
+        &self,
+        access_key: &str,
+        method: reqwest::Method,
+        path: &str,
+        body: Value,
+    ) -> (u16, Value) {
         let request = self
             .web
             .request(method, format!("{}{path}", self.pay))
-            .bearer_auth(ACCESS_KEY)
+            .bearer_auth(access_key)
             .json(&body);
         let answer = request.send().await.unwrap();
         (
@@ -323,6 +341,91 @@ async fn a_quote_is_paid_told_and_booked_once() {
         "one statement, for ever"
     );
     assert_eq!(bench.booked().await, 5000);
+}
+
+#[tokio::test]
+async fn paid_money_goes_back_through_the_provider_though_answers_are_lost() {
+    let mut bench = Bench::new().await;
+    let tender = bench.open(1).await;
+    bench.pay_at_cashier(&tender).await;
+    let paid = bench.next_news().await;
+    let payment = paid.payment.unwrap().0;
+    let payment = Signed::<Payment>::verify(&payment, &pay_key().verifying_key()).unwrap();
+    let id = RefundId::from_parts(1_764_000_000_000, [1; 10]);
+    let order = RefundOrder {
+        refund_id: id,
+        vend_id: vend(1),
+        meter: payment.statement().meter,
+        payment_sha256: payment.sha256(),
+        amount_fen: Money::from_fen(5000),
+        seq: 7,
+        message_sha256: Sha256Digest::of(b"receipt"),
+        ordered_at_ms: now(),
+    };
+    let order = Signed::sign(&company(), order).unwrap();
+    let quote = bench.store.find(vend(1)).await.unwrap().unwrap().quote;
+    let body = json!({ "order": order.compact(), "quote": quote });
+    let path = format!("/v1/refunds/{id}");
+    let put = reqwest::Method::PUT;
+    let (status, _) = bench.call(put.clone(), &path, body.clone()).await;
+    assert_eq!(status, 401, "the cloud orders nothing");
+    bench
+        .faults(json!({ "answer": { "lose_next": 1, "fail_next": 1 }, "refund": { "outcome": "SUCCESS" } }))
+        .await;
+    let company_key = COMPANY_KEY;
+    let (status, shown) = bench
+        .call_as(company_key, put.clone(), &path, body.clone())
+        .await;
+    assert_eq!(
+        (status, shown["state"].as_str()),
+        (200, Some("ordered")),
+        "{shown}"
+    );
+    let news = loop {
+        let news = bench.next_news().await.refund.unwrap();
+        if news.refunded.is_some() {
+            break news;
+        }
+    };
+    let refunded = news.refunded.clone().unwrap().0;
+    let refunded = Signed::<Refunded>::verify(&refunded, &pay_key().verifying_key()).unwrap();
+    check_refund(&payment, &order, Some(&refunded)).unwrap();
+    let (_, shown) = bench.call_as(company_key, put, &path, body).await;
+    assert_eq!(shown, serde_json::to_value(&news).unwrap());
+    let url = format!("{}/sandbox/refunds/{id}", bench.provider);
+    let there: Value = bench
+        .web
+        .get(url)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(
+        (&there["status"], &there["refund_fen"]),
+        (&json!("SUCCESS"), &json!(5000))
+    );
+    assert_eq!(bench.booked().await, 10_000, "in and out");
+    let meter = payment.statement().meter;
+    let (_, epoch) = bench
+        .call_as(
+            company_key,
+            reqwest::Method::POST,
+            &format!("/v1/meters/{meter}/epochs/3"),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(epoch, json!({ "meter": meter, "epoch": 3 }));
+    let (_, paid) = bench
+        .call_as(
+            company_key,
+            reqwest::Method::GET,
+            &format!("/v1/meters/{meter}/payments"),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(paid["payments"][0]["refund_order"], order.compact());
 }
 
 #[tokio::test]
@@ -569,6 +672,9 @@ async fn every_door_has_its_rule_and_the_clouds_are_shut_without_its_key() {
             "PUT /v1/tenders/{vend_id} Caller(\"cloud\")",
             "GET /v1/tenders/{vend_id} Caller(\"cloud\")",
             "POST /v1/tenders/{vend_id}/close Caller(\"cloud\")",
+            "PUT /v1/refunds/{refund_id} Caller(\"company\")",
+            "GET /v1/meters/{meter}/payments Caller(\"company\")",
+            "POST /v1/meters/{meter}/epochs/{epoch} Caller(\"company\")",
             "POST /v1/notifications/wechat Provider",
         ]
     );

@@ -484,6 +484,7 @@ pub(crate) fn tender(books: &Books, vend_id: VendId) -> Tender {
         order_no,
         payment_request,
         payment,
+        refund: None,
     }
 }
 

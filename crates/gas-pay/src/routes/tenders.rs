@@ -57,5 +57,5 @@ async fn settled(
     done: impl Fn(&State) -> bool,
 ) -> Result<Json<Tender>, Problem> {
     let row = desk.wait_for(vend_id, PROVIDER_WAIT, done).await?;
-    desk.shown(&row).map(Json)
+    desk.shown(&row).await.map(Json)
 }

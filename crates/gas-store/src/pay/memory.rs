@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use gas_ledger::Transfer;
 use gas_tender::{Applied, Effect, State};
-use gas_units::{UnixMillis, VendId};
+use gas_units::{MeterNumber, RefundId, UnixMillis, VendId};
 
-use super::{Change, NotificationId, Saved, TenderRow};
+use super::{
+    Begun, Change, NewRefund, NotificationId, PaidRow, RefundChange, RefundRow, Saved, TenderRow,
+};
 use crate::memory::{Memory, MemoryTx};
 use crate::outbox::{
     Due, OutboxTables, WithOutbox, done_in_memory, due_in_memory, next_due_in_memory,
@@ -25,6 +27,11 @@ pub(super) struct Tables {
     notifications: BTreeMap<(String, String), ()>,
     /// Append only.
     transfers: BTreeMap<String, Transfer>,
+    refunds: BTreeMap<RefundId, RefundRow>,
+    refund_of: BTreeMap<VendId, RefundId>,
+    /// The vends of each meter that were paid.
+    paid: BTreeMap<(MeterNumber, VendId), ()>,
+    fences: BTreeMap<MeterNumber, u8>,
     outbox: OutboxTables<Effect>,
 }
 
@@ -73,7 +80,7 @@ pub(super) fn create(
     };
     tx.put(|t| &mut t.tenders, vend_id, row);
     tx.put(|t| &mut t.orders, order_no, vend_id);
-    put_effects(&mut tx, applied, now);
+    put_effects(&mut tx, &applied.effects, now);
     tx.commit()?;
     Ok(Saved::Done)
 }
@@ -101,11 +108,15 @@ pub(super) fn save(store: &Store, change: &Change<'_>) -> Result<Saved, StoreErr
             "tender {vend_id}: paid without a statement, or a statement without payment"
         )));
     }
+    if row.payment.is_some() {
+        let key = (tender.meter(), tender.vend_id());
+        tx.put(|t| &mut t.paid, key, ());
+    }
     tx.put(|t| &mut t.tenders, tender.vend_id(), row);
     if let Some(id) = change.notification {
         tx.put(|t| &mut t.notifications, key(id), ());
     }
-    put_effects(&mut tx, change.applied, change.now);
+    put_effects(&mut tx, &change.applied.effects, change.now);
     if let Some(effect_id) = change.performed {
         done_in_memory(&mut tx, effect_id);
     }
@@ -113,8 +124,8 @@ pub(super) fn save(store: &Store, change: &Change<'_>) -> Result<Saved, StoreErr
     Ok(Saved::Done)
 }
 
-fn put_effects(tx: &mut Tx, applied: &Applied, now: UnixMillis) {
-    for effect in &applied.effects {
+fn put_effects(tx: &mut Tx, effects: &[Effect], now: UnixMillis) {
+    for effect in effects {
         if let Effect::Post(transfer) = effect {
             if !tx.transfers.contains_key(transfer.id()) {
                 let id = transfer.id().to_owned();
@@ -163,4 +174,93 @@ pub(super) fn postpone(
     let mut tx = store.begin();
     postpone_in_memory(&mut tx, effect_id, attempts, now);
     tx.commit()
+}
+
+pub(super) fn find_refund(store: &Store, id: RefundId) -> Option<RefundRow> {
+    store.begin().refunds.get(&id).cloned()
+}
+
+pub(super) fn find_refund_of(store: &Store, vend_id: VendId) -> Option<RefundRow> {
+    let tx = store.begin();
+    let id = tx.refund_of.get(&vend_id)?;
+    tx.refunds.get(id).cloned()
+}
+
+pub(super) fn begin_refund(store: &Store, new: &NewRefund<'_>) -> Result<Begun, StoreError> {
+    let mut tx = store.begin();
+    let refund = &new.applied.refund;
+    let (id, vend_id) = (refund.refund_id(), refund.vend_id());
+    let fence = tx.fences.get(&refund.meter());
+    if fence.is_some_and(|epoch| *epoch > new.epoch) {
+        return Ok(Begun::Fenced);
+    }
+    if tx.refunds.contains_key(&id) || tx.refund_of.contains_key(&vend_id) {
+        return Ok(Begun::Known);
+    }
+    let row = RefundRow {
+        refund: refund.clone(),
+        version: 1,
+        order: new.order.to_owned(),
+        refunded: None,
+    };
+    tx.put(|t| &mut t.refunds, id, row);
+    tx.put(|t| &mut t.refund_of, vend_id, id);
+    put_effects(&mut tx, &new.applied.effects, new.now);
+    tx.commit()?;
+    Ok(Begun::Done)
+}
+
+pub(super) fn save_refund(store: &Store, change: &RefundChange<'_>) -> Result<Saved, StoreError> {
+    let mut tx = store.begin();
+    let refund = &change.applied.refund;
+    let Some(row) = tx.refunds.get(&refund.refund_id()) else {
+        return Ok(Saved::Raced);
+    };
+    if row.version != change.version {
+        return Ok(Saved::Raced);
+    }
+    let refunded = row.refunded.clone();
+    let row = RefundRow {
+        refund: refund.clone(),
+        version: change.version + 1,
+        order: row.order.clone(),
+        refunded: refunded.or_else(|| change.refunded.map(str::to_owned)),
+    };
+    tx.put(|t| &mut t.refunds, refund.refund_id(), row);
+    put_effects(&mut tx, &change.applied.effects, change.now);
+    done_in_memory(&mut tx, change.performed);
+    tx.commit()?;
+    Ok(Saved::Done)
+}
+
+pub(super) fn paid_of(store: &Store, meter: MeterNumber) -> Vec<PaidRow> {
+    let tx = store.begin();
+    let vends = tx
+        .paid
+        .range((meter, VendId::from_parts(0, [0; 10]))..)
+        .map(|(key, ())| *key)
+        .take_while(|(of, _)| *of == meter);
+    let paid = vends.filter_map(|(_, vend_id)| {
+        let tender = tx.tenders.get(&vend_id)?;
+        let refund = tx.refund_of.get(&vend_id);
+        let refund = refund.and_then(|id| tx.refunds.get(id));
+        Some(PaidRow {
+            quote: tender.quote.clone(),
+            payment: tender.payment.clone()?,
+            order: refund.map(|row| row.order.clone()),
+            refunded: refund.and_then(|row| row.refunded.clone()),
+        })
+    });
+    paid.collect()
+}
+
+pub(super) fn fence(store: &Store, meter: MeterNumber, epoch: u8) -> Result<u8, StoreError> {
+    let mut tx = store.begin();
+    let before = tx.fences.get(&meter).copied();
+    let fenced = before.map_or(epoch, |before| before.max(epoch));
+    if before != Some(fenced) {
+        tx.put(|t| &mut t.fences, meter, fenced);
+    }
+    tx.commit()?;
+    Ok(fenced)
 }

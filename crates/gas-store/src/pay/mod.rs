@@ -1,6 +1,7 @@
 //! The payment server's database: tenders, notifications taken in, the book, the outbox.
 
 mod memory;
+mod refunds;
 
 use std::path::Path;
 
@@ -14,6 +15,7 @@ use crate::outbox::{self, Due};
 use crate::sqlite::{Sqlite, StoreError};
 
 use memory::Tables;
+pub use refunds::{Begun, NewRefund, PaidRow, RefundChange, RefundRow};
 
 /// The payment server's store.
 #[derive(Clone, Debug)]
@@ -196,7 +198,7 @@ impl PayStore {
         if inserted.rows_affected() == 0 {
             return Ok(Saved::Raced);
         }
-        put_effects(&mut tx, applied, now).await?;
+        put_effects(&mut tx, tender.vend_id(), &applied.effects, now).await?;
         tx.commit().await?;
         Ok(Saved::Done)
     }
@@ -238,7 +240,8 @@ impl PayStore {
             .execute(&mut *tx)
             .await?;
         }
-        put_effects(&mut tx, change.applied, change.now).await?;
+        let effects = &change.applied.effects;
+        put_effects(&mut tx, tender.vend_id(), effects, change.now).await?;
         if let Some(effect_id) = change.performed {
             outbox::done(&mut tx, effect_id, change.now).await?;
         }
@@ -341,11 +344,12 @@ impl PayStore {
 
 async fn put_effects(
     tx: &mut Transaction<'_, Engine>,
-    applied: &Applied,
+    vend_id: VendId,
+    effects: &[Effect],
     now: UnixMillis,
 ) -> Result<(), StoreError> {
-    let vend_id = applied.tender.vend_id().to_string();
-    for effect in &applied.effects {
+    let vend_id = vend_id.to_string();
+    for effect in effects {
         if let Effect::Post(transfer) = effect {
             post(tx, transfer).await?;
         } else {
