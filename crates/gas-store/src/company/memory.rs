@@ -11,7 +11,7 @@ use gas_statement::Sha256Digest;
 use gas_token::{Nonce, Seq};
 use gas_units::{MeterNumber, RefundId, UnixMillis, VendId};
 
-use super::tx::{BookRow, IssueRow, NewAlarm, NewQuote, Reservation, ReservationState};
+use super::tx::{BookRow, IssueKind, IssueRow, NewAlarm, NewQuote, Reservation, ReservationState};
 use super::{Alarm, Effect, QuoteRow, RefundRow, RefundState, SaleRow};
 use crate::memory::{Memory, MemoryTx};
 use crate::outbox::{
@@ -69,6 +69,16 @@ struct NonceRow {
     used_by: Option<Sha256Digest>,
 }
 
+/// As a foreign key of SQLite: what a row names must be there.
+fn named(there: bool, column: &'static str) -> Result<(), StoreError> {
+    if there {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt(format!(
+        "{column} names what is not there"
+    )))
+}
+
 pub(super) fn find_book(tx: &Tx, meter: MeterNumber) -> Result<Option<BookRow>, StoreError> {
     Ok(tx.meters.get(&meter).cloned())
 }
@@ -118,6 +128,11 @@ pub(super) fn find_issue(
 
 pub(super) fn insert_issue(tx: &mut Tx, row: &IssueRow) -> Result<(), StoreError> {
     let key = (row.meter, row.seq);
+    named(tx.meters.contains_key(&row.meter), "issue_log.meter")?;
+    let sold = |vend_id: VendId| tx.sales.contains_key(&vend_id);
+    if row.kind == IssueKind::Sale && row.vend_id.is_some_and(sold) {
+        return Err(StoreError::Unique("issue_log.vend_id"));
+    }
     let rule = "issue_log.meter, issue_log.seq";
     tx.insert(rule, |t| &mut t.issue_log, key, row.clone())
 }
@@ -144,6 +159,7 @@ pub(super) fn insert_nonce(
         expires_at,
         used_by: None,
     };
+    named(tx.meters.contains_key(&meter), "nonces.meter")?;
     let rule = "nonces.meter, nonces.nonce";
     tx.insert(rule, |t| &mut t.nonces, (meter, nonce), row)?;
     tx.put(|t| &mut t.nonces_expiry, (expires_at, meter, nonce), ());
@@ -182,6 +198,7 @@ pub(super) fn insert_quote(tx: &mut Tx, new: &NewQuote<'_>) -> Result<(), StoreE
         request: new.request,
         quote: new.signed.compact().to_owned(),
     };
+    named(tx.meters.contains_key(&quote.meter), "quotes.meter")?;
     tx.insert("quotes.vend_id", |t| &mut t.quotes, quote.vend_id, row)
 }
 
@@ -206,6 +223,7 @@ pub(super) fn put_reservation(
     reservation: &Reservation,
 ) -> Result<(), StoreError> {
     let meter = reservation.meter;
+    named(tx.quotes.contains_key(&vend_id), "reservations.vend_id")?;
     let open = tx.reservations_open.get(&meter).copied();
     match reservation.state {
         ReservationState::Open => {
@@ -230,6 +248,9 @@ pub(super) fn find_sale(tx: &Tx, vend_id: VendId) -> Result<Option<SaleRow>, Sto
 
 pub(super) fn insert_sale(tx: &mut Tx, sale: &SaleRow, payment: &str) -> Result<(), StoreError> {
     let vend_id = sale.vend_id;
+    let token = (sale.meter, Seq::from_bits(sale.seq));
+    named(tx.quotes.contains_key(&vend_id), "sales.vend_id")?;
+    named(tx.issue_log.contains_key(&token), "sales.seq")?;
     tx.insert("sales.vend_id", |t| &mut t.sales, vend_id, sale.clone())?;
     tx.put(|t| &mut t.payments, vend_id, payment.to_owned());
     let key = (sale.meter, Seq::from_bits(sale.seq), vend_id);
@@ -293,6 +314,13 @@ pub(super) fn refund_of_vend(tx: &Tx, vend_id: VendId) -> Result<Option<RefundId
 
 pub(super) fn put_refund(tx: &mut Tx, row: &RefundRow) -> Result<(), StoreError> {
     let (refund_id, vend_id) = (row.debit.refund_id, row.debit.vend_id);
+    let issued = |seq: Seq| tx.issue_log.contains_key(&(row.meter, seq));
+    named(tx.sales.contains_key(&vend_id), "refunds.vend_id")?;
+    named(issued(row.debit.seq), "refunds.debit_seq")?;
+    named(
+        row.debit.reversal.is_none_or(issued),
+        "refunds.reversal_seq",
+    )?;
     let taken = |other: Option<&RefundId>| other.is_some_and(|other| *other != refund_id);
     if taken(tx.refunds_of_vends.get(&vend_id)) {
         return Err(StoreError::Unique("refunds.vend_id"));
@@ -329,6 +357,7 @@ pub(super) fn insert_record(
     record: &[u8],
     _now: UnixMillis,
 ) -> Result<(), StoreError> {
+    named(tx.meters.contains_key(&meter), "records.meter")?;
     let rule = "records.meter, records.number";
     tx.insert(rule, |t| &mut t.records, (meter, number), record.to_vec())
 }

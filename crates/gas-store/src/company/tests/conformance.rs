@@ -8,11 +8,11 @@ use gas_tariff::Want;
 use gas_token::{
     Kind, MeterState, Nonce, Receipt, ReceiptResult, Record, StateFlags, Status, Tag, Tagged, Total,
 };
-use gas_units::{RefundId, UnixMillis, UnixTime, VendId, Volume};
+use gas_units::{MeterNumber, RefundId, UnixMillis, UnixTime, VendId, Volume};
 use tempfile::TempDir;
 
 use super::{Keys, NOW, a_book, key, meter, open, payment_for};
-use crate::company::{CompanyStore, RefundInquiry, RefundOutcome};
+use crate::company::{CompanyStore, RefundInquiry, RefundOutcome, ReserveOutcome, SellOutcome};
 use crate::sqlite::StoreError;
 
 const SEEDS: u64 = 40;
@@ -188,7 +188,7 @@ impl Pair {
 
     async fn step(&mut self) {
         self.pass();
-        match self.chance.below(15) {
+        match self.chance.below(16) {
             0 | 1 => self.nonces().await,
             2 => self.report_status().await,
             3 | 4 => self.quote().await,
@@ -202,6 +202,7 @@ impl Pair {
             10 => self.records().await,
             13 => self.waiting().await,
             14 => self.refund().await,
+            15 => self.strangers().await,
             _ => self.look().await,
         }
     }
@@ -374,6 +375,42 @@ impl Pair {
             .collect();
         let now = self.now;
         on_both!(self, store => store.keep_records(meter(), &records, now)).unwrap();
+    }
+
+    /// A meter and a quote that the company's books do not have: neither gets into them.
+    async fn strangers(&mut self) {
+        let stranger: MeterNumber = "00110000654321".parse().unwrap();
+        let (now, expires) = (self.now, self.now.plus_millis(3_000));
+        let nonces = [Nonce([self.chance.byte_below(8); 8])];
+        let put = on_both!(self, store => store.put_nonces(stranger, &nonces, expires, now));
+        put.unwrap_err();
+        let message = Record {
+            generation: 1,
+            meter: stranger,
+            number: 1,
+            time: UnixTime::from_seconds(1),
+            volume: Volume::from_centi_m3(1),
+            balance: 0,
+            flags: StateFlags(0),
+        };
+        let tag = Tag([0; 16]);
+        let bytes = Tagged { message, tag }.to_bytes();
+        let records = [prove_record(&Keys(stranger), &bytes).unwrap()];
+        let kept = on_both!(self, store => store.keep_records(stranger, &records, now));
+        kept.unwrap_err();
+        let Some(known) = self.some_quote() else {
+            return;
+        };
+        let quote = Quote {
+            vend_id: VendId::from_parts(2, [self.chance.byte_below(VENDS); 10]),
+            ..known.statement().clone()
+        };
+        let quote = Signed::sign(&key(), quote).unwrap();
+        let reserved = on_both!(self, store => store.reserve(&quote, now));
+        assert_ne!(reserved.ok(), Some(ReserveOutcome::Reserved));
+        let paid = payment_for(&quote, "a");
+        let sold = on_both!(self, store => store.sell(&paid, &Keys(meter()), &key(), now));
+        assert!(!matches!(sold, Ok(SellOutcome::Issued(_))), "{sold:?}");
     }
 
     async fn look(&mut self) {

@@ -72,6 +72,9 @@ fn the_rules_of_the_tables_hold_in_memory() {
     let SellOutcome::Issued(sale) = at_once(sell(&store, &quote)) else {
         panic!("not issued");
     };
+    for number in [2, 3] {
+        at_once(super::quote(&store, number));
+    }
     let mut tx = at_once(store.db.begin()).unwrap();
     let row = at_once(tx.find_book(meter())).unwrap().unwrap();
     at_once(tx.save_book(&row.book, row.version)).unwrap();
@@ -88,6 +91,13 @@ fn the_rules_of_the_tables_hold_in_memory() {
     };
     let refused = at_once(tx.insert_issue(&again)).unwrap_err();
     assert!(refused.violates_unique("issue_log.meter, issue_log.seq"));
+    let again = IssueRow {
+        seq: gas_token::Seq::from_bits(sale.seq + 1),
+        vend_id: Some(sale.vend_id),
+        ..again
+    };
+    let refused = at_once(tx.insert_issue(&again)).unwrap_err();
+    assert!(refused.violates_unique("issue_log.vend_id"));
     let refused = at_once(tx.insert_sale(&sale, "")).unwrap_err();
     assert!(refused.violates_unique("sales.vend_id"));
     let open = Reservation {
