@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gas_ledger::Transfer;
-use gas_tender::{Applied, Effect, State};
+use gas_tender::{Applied, Effect, RefundState, State};
 use gas_units::{MeterNumber, RefundId, UnixMillis, VendId};
 
 use super::{
@@ -197,6 +197,12 @@ pub(super) fn begin_refund(store: &Store, new: &NewRefund<'_>) -> Result<Begun, 
     if tx.refunds.contains_key(&id) || tx.refund_of.contains_key(&vend_id) {
         return Ok(Begun::Known);
     }
+    // As `refunds_vend_fk` on SQLite.
+    if !tx.tenders.contains_key(&vend_id) {
+        return Err(StoreError::Corrupt(format!(
+            "refund {id}: no tender of {vend_id}"
+        )));
+    }
     let row = RefundRow {
         refund: refund.clone(),
         version: 1,
@@ -226,6 +232,13 @@ pub(super) fn save_refund(store: &Store, change: &RefundChange<'_>) -> Result<Sa
         order: row.order.clone(),
         refunded: refunded.or_else(|| change.refunded.map(str::to_owned)),
     };
+    // As `refunds_done_has_statement` on SQLite.
+    if matches!(row.refund.state(), RefundState::Refunded(_)) != row.refunded.is_some() {
+        let id = refund.refund_id();
+        return Err(StoreError::Corrupt(format!(
+            "refund {id}: refunded without a statement, or a statement without that"
+        )));
+    }
     tx.put(|t| &mut t.refunds, refund.refund_id(), row);
     put_effects(&mut tx, &change.applied.effects, change.now);
     done_in_memory(&mut tx, change.performed);
