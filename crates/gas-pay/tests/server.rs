@@ -343,6 +343,20 @@ async fn a_quote_is_paid_told_and_booked_once() {
     assert_eq!(bench.booked().await, 5000);
 }
 
+fn refund_order(payment: &Signed<Payment>, refund_id: RefundId) -> Signed<RefundOrder> {
+    let order = RefundOrder {
+        refund_id,
+        vend_id: vend(1),
+        meter: payment.statement().meter,
+        payment_sha256: payment.sha256(),
+        amount_fen: Money::from_fen(5000),
+        seq: 7,
+        message_sha256: Sha256Digest::of(b"receipt"),
+        ordered_at_ms: now(),
+    };
+    Signed::sign(&company(), order).unwrap()
+}
+
 #[tokio::test]
 async fn paid_money_goes_back_through_the_provider_though_answers_are_lost() {
     let mut bench = Bench::new().await;
@@ -352,17 +366,7 @@ async fn paid_money_goes_back_through_the_provider_though_answers_are_lost() {
     let payment = paid.payment.unwrap().0;
     let payment = Signed::<Payment>::verify(&payment, &pay_key().verifying_key()).unwrap();
     let id = RefundId::from_parts(1_764_000_000_000, [1; 10]);
-    let order = RefundOrder {
-        refund_id: id,
-        vend_id: vend(1),
-        meter: payment.statement().meter,
-        payment_sha256: payment.sha256(),
-        amount_fen: Money::from_fen(5000),
-        seq: 7,
-        message_sha256: Sha256Digest::of(b"receipt"),
-        ordered_at_ms: now(),
-    };
-    let order = Signed::sign(&company(), order).unwrap();
+    let order = refund_order(&payment, id);
     let quote = bench.store.find(vend(1)).await.unwrap().unwrap().quote;
     let body = json!({ "order": order.compact(), "quote": quote });
     let path = format!("/v1/refunds/{id}");
