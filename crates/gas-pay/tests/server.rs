@@ -376,9 +376,8 @@ async fn paid_money_goes_back_through_the_provider_though_answers_are_lost() {
     bench
         .faults(json!({ "answer": { "lose_next": 1, "fail_next": 1 }, "refund": { "outcome": "SUCCESS" } }))
         .await;
-    let company_key = COMPANY_KEY;
     let (status, shown) = bench
-        .call_as(company_key, put.clone(), &path, body.clone())
+        .call_as(COMPANY_KEY, put.clone(), &path, body.clone())
         .await;
     assert_eq!(
         (status, shown["state"].as_str()),
@@ -394,7 +393,7 @@ async fn paid_money_goes_back_through_the_provider_though_answers_are_lost() {
     let refunded = news.refunded.clone().unwrap().0;
     let refunded = Signed::<Refunded>::verify(&refunded, &pay_key().verifying_key()).unwrap();
     check_refund(&payment, &order, Some(&refunded)).unwrap();
-    let (_, shown) = bench.call_as(company_key, put, &path, body).await;
+    let (_, shown) = bench.call_as(COMPANY_KEY, put, &path, body).await;
     assert_eq!(shown, serde_json::to_value(&news).unwrap());
     let url = format!("{}/sandbox/refunds/{id}", bench.provider);
     let there: Value = bench
@@ -411,10 +410,18 @@ async fn paid_money_goes_back_through_the_provider_though_answers_are_lost() {
         (&json!("SUCCESS"), &json!(5000))
     );
     assert_eq!(bench.booked().await, 10_000, "in and out");
+    facts_are_given_out(&bench, &payment, &order).await;
+}
+
+async fn facts_are_given_out(
+    bench: &Bench,
+    payment: &Signed<Payment>,
+    order: &Signed<RefundOrder>,
+) {
     let meter = payment.statement().meter;
     let (_, epoch) = bench
         .call_as(
-            company_key,
+            COMPANY_KEY,
             reqwest::Method::POST,
             &format!("/v1/meters/{meter}/epochs/3"),
             Value::Null,
@@ -423,7 +430,7 @@ async fn paid_money_goes_back_through_the_provider_though_answers_are_lost() {
     assert_eq!(epoch, json!({ "meter": meter, "epoch": 3 }));
     let (_, paid) = bench
         .call_as(
-            company_key,
+            COMPANY_KEY,
             reqwest::Method::GET,
             &format!("/v1/meters/{meter}/payments"),
             Value::Null,
