@@ -3,11 +3,14 @@
 use std::fmt::Write as _;
 
 use gas_store::StoreError;
-use gas_store::pay::{Change, NotificationId, PayStore, Saved, TenderRow};
-use gas_tender::{
-    Applied, CloseOutcome, Event, NewTender, PaidFact, PrepayRefusal, QueryAnswer, State, Tender,
+use gas_store::pay::{
+    Begun, Change, NewRefund, NotificationId, PayStore, RefundChange, RefundRow, Saved, TenderRow,
 };
-use gas_units::{Money, UnixMillis, VendId};
+use gas_tender::{
+    Applied, CloseOutcome, Event, NewTender, PaidFact, PrepayRefusal, QueryAnswer, Refund,
+    RefundAnswer, RefundFact, RefundState, State, Tender,
+};
+use gas_units::{MeterNumber, Money, RefundId, UnixMillis, VendId};
 use tempfile::TempDir;
 
 use crate::both::{Chance, on_both};
@@ -15,6 +18,8 @@ use crate::both::{Chance, on_both};
 const SEEDS: u64 = 150;
 const STEPS: u32 = 60;
 const VENDS: u64 = 4;
+const REFUNDS: u64 = 4;
+const AMOUNT: Money = Money::from_fen(5_000);
 const BEGIN: UnixMillis = UnixMillis::from_millis(1_760_000_000_000);
 
 struct Walk {
@@ -27,7 +32,9 @@ struct Walk {
     rows: Vec<TenderRow>,
     /// Effects that were seen due.
     effects: Vec<String>,
+    refunds: Vec<RefundRow>,
     paid: u32,
+    money_back: u32,
     _dir: TempDir,
 }
 
@@ -35,12 +42,20 @@ fn vend_id(number: u8) -> VendId {
     VendId::from_parts(1_760_000_000_000, [number; 10])
 }
 
+fn refund_id(number: u8) -> RefundId {
+    RefundId::from_parts(1_760_000_000_000, [number; 10])
+}
+
+fn meter() -> MeterNumber {
+    "00110000123456".parse().unwrap()
+}
+
 fn tender(number: u8, now: UnixMillis) -> Applied {
     let wanted = NewTender {
         vend_id: vend_id(number),
-        meter: "00110000123456".parse().unwrap(),
+        meter: meter(),
         quote_hash: "ab".repeat(32),
-        amount: Money::from_fen(5_000),
+        amount: AMOUNT,
         provider: "wechat".to_owned(),
         expires_at: BEGIN.plus_millis(900_000),
     };
@@ -59,7 +74,9 @@ impl Walk {
             now: BEGIN,
             rows: Vec::new(),
             effects: Vec::new(),
+            refunds: Vec::new(),
             paid: 0,
+            money_back: 0,
             _dir: dir,
         }
     }
@@ -74,7 +91,10 @@ impl Walk {
 
     async fn step(&mut self) {
         self.now = self.now.plus_millis(self.chance.passes_ms());
-        match self.chance.below(14) {
+        match self.chance.below(19) {
+            14 | 15 => self.begin_refund().await,
+            16 | 17 => self.save_refund().await,
+            18 => self.fence().await,
             0 | 1 => self.create().await,
             2..8 => self.save().await,
             8 | 9 => self.due().await,
@@ -175,6 +195,82 @@ impl Walk {
         self.read(row.tender.vend_id()).await;
     }
 
+    async fn begin_refund(&mut self) {
+        let stranger = self.chance.one_in(8);
+        let tender = match self.some_row() {
+            Some(row) if !stranger => row.tender,
+            Some(_) | None => {
+                let paid = Event::PaidBefore(PaidFact {
+                    amount: AMOUNT,
+                    ..self.fact()
+                });
+                let unknown = tender(100, self.now).tender;
+                unknown.apply(paid, self.now).tender
+            }
+        };
+        let id = refund_id(self.chance.byte_below(REFUNDS));
+        let Ok(applied) = Refund::order(&tender, id, AMOUNT, self.now) else {
+            return;
+        };
+        let new = NewRefund {
+            applied: &applied,
+            order: &format!("order {}", self.step),
+            epoch: self.chance.byte_below(3),
+            now: self.now,
+        };
+        let begun = on_both!(self, store => store.begin_refund(new));
+        assert!(!stranger || begun != Some(Begun::Done));
+        self.read_refund(id).await;
+    }
+
+    async fn read_refund(&mut self, id: RefundId) {
+        if let Some(Some(row)) = on_both!(self, store => store.find_refund(id)) {
+            self.refunds.push(row);
+        }
+    }
+
+    async fn save_refund(&mut self) {
+        // Mostly the newest that was read.
+        let newest = self.refunds.last().cloned();
+        let any = self.chance.pick(&self.refunds).cloned();
+        let Some(row) = newest.filter(|_| self.chance.one_in(2)).or(any) else {
+            return;
+        };
+        let answer = match self.chance.below(7) {
+            0 => RefundAnswer::Abnormal,
+            1 => RefundAnswer::Closed,
+            2 => RefundAnswer::Processing,
+            3 => RefundAnswer::Refused,
+            4 => RefundAnswer::Unknown,
+            _ => RefundAnswer::Done(RefundFact {
+                provider_refund_id: "50".to_owned(),
+                amount: self.fact().amount,
+                refunded_at: self.now,
+            }),
+        };
+        let number = u32::from(self.chance.byte_below(4));
+        let applied = row.refund.answered(number, answer, self.now);
+        let done = matches!(applied.refund.state(), RefundState::Refunded(_));
+        // Rarely one that the table's rule refuses.
+        let stated = done != self.chance.one_in(12);
+        let statement = format!("statement {}", self.step);
+        let change = RefundChange {
+            applied: &applied,
+            version: row.version,
+            refunded: stated.then_some(statement.as_str()),
+            performed: &self.some_effect(),
+            now: self.now,
+        };
+        let saved = on_both!(self, store => store.save_refund(change));
+        self.money_back += u32::from(done && saved == Some(Saved::Done));
+        self.read_refund(row.refund.refund_id()).await;
+    }
+
+    async fn fence(&mut self) {
+        let epoch = self.chance.byte_below(3);
+        on_both!(self, store => store.fence(meter(), epoch));
+    }
+
     async fn due(&mut self) {
         let limit = u32::from(self.chance.byte_below(5));
         let now = self.now;
@@ -226,8 +322,14 @@ impl Walk {
     async fn seen(&self, store: &PayStore) -> Result<String, StoreError> {
         let mut seen = String::new();
         for number in 0..u8::try_from(VENDS).unwrap() {
-            writeln!(seen, "{:?}", store.find(vend_id(number)).await?).unwrap();
+            let vend_id = vend_id(number);
+            writeln!(seen, "{:?}", store.find(vend_id).await?).unwrap();
+            writeln!(seen, "{:?}", store.find_refund_of(vend_id).await?).unwrap();
         }
+        for number in 0..u8::try_from(REFUNDS).unwrap() {
+            writeln!(seen, "{:?}", store.find_refund(refund_id(number)).await?).unwrap();
+        }
+        writeln!(seen, "{:#?}", store.paid_of(meter()).await?).unwrap();
         for event in 0..6 {
             let id = NotificationId {
                 provider: "wechat",
@@ -246,7 +348,7 @@ impl Walk {
 
 #[tokio::test]
 async fn the_payment_servers_backends_give_the_same_answers() {
-    let mut paid = 0;
+    let (mut paid, mut money_back) = (0, 0);
     for seed in 0..SEEDS {
         let mut walk = Walk::new(seed).await;
         for step in 0..STEPS {
@@ -256,7 +358,9 @@ async fn the_payment_servers_backends_give_the_same_answers() {
         walk.look().await;
         walk.copy().await;
         paid += walk.paid;
+        money_back += walk.money_back;
     }
     // The walk went somewhere.
     assert!(paid > 100, "{paid} changes of paid tenders were saved");
+    assert!(money_back > 10, "{money_back} refunds were done");
 }
