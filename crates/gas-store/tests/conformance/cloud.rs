@@ -9,7 +9,7 @@ use gas_store::StoreError;
 use gas_store::cloud::{Change, CloudStore, NewNonce, Reading, Saved, VendRow};
 use gas_token::Nonce;
 use gas_units::{Unit, UnixMillis, UnixTime, Volume};
-use gas_vend::{Event, Receiver};
+use gas_vend::{Effect, Event, Receiver};
 use tempfile::TempDir;
 
 use crate::both::{Chance, on_both};
@@ -31,6 +31,10 @@ struct Walk<'a> {
     rows: Vec<VendRow>,
     /// Effects that were seen due.
     effects: Vec<String>,
+    /// Effects that were wanted.
+    wanted: Vec<Effect>,
+    /// The newest nonce that was given.
+    given: Option<NewNonce>,
     accepted: u32,
     _dir: TempDir,
 }
@@ -58,6 +62,8 @@ impl<'a> Walk<'a> {
             now: BEGIN,
             rows: Vec::new(),
             effects: Vec::new(),
+            wanted: Vec::new(),
+            given: None,
             accepted: 0,
             _dir: dir,
         }
@@ -184,9 +190,16 @@ impl<'a> Walk<'a> {
             return;
         };
         let event = self.event(&row);
-        let Ok(applied) = row.vend.apply(event, self.now) else {
+        let Ok(mut applied) = row.vend.apply(event, self.now) else {
             return;
         };
+        if self.chance.one_in(6) {
+            // Wanted before, and wanted again: not new.
+            applied
+                .effects
+                .extend(self.chance.pick(&self.wanted).cloned());
+        }
+        self.wanted.extend(applied.effects.iter().cloned());
         let performed = self.chance.pick(&self.effects).cloned();
         let believed = self.believed();
         let change = Change {
@@ -256,12 +269,17 @@ impl<'a> Walk<'a> {
         };
         let now = self.now;
         on_both!(self, store => store.keep_nonce(new, now));
+        self.given = Some(new);
     }
 
     async fn enrol(&mut self) {
-        let nonce = nonce(self.chance.byte_below(NONCES));
-        let phone = phone(self.chance.byte_below(2));
-        let (state, now) = (self.believed(), self.now);
+        let mut nonce = nonce(self.chance.byte_below(NONCES));
+        let mut phone = phone(self.chance.byte_below(2));
+        let (mut state, now) = (self.believed(), self.now);
+        // Mostly as whoever asked for it.
+        if let Some(given) = self.given.filter(|_| !self.chance.one_in(4)) {
+            (nonce, phone, state.meter) = (given.nonce, given.phone_key, given.meter);
+        }
         on_both!(self, store => store.could_enrol(nonce, state.meter, phone, now));
         on_both!(self, store => store.enrol(nonce, phone, &state, now));
     }

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use gas_ledger::Transfer;
 use gas_store::StoreError;
 use gas_store::pay::{
     Begun, Change, NewRefund, NotificationId, PayStore, RefundChange, RefundRow, Saved, TenderRow,
 };
 use gas_tender::{
-    Applied, CloseOutcome, Event, NewTender, PaidFact, PrepayRefusal, QueryAnswer, Refund,
+    Applied, CloseOutcome, Effect, Event, NewTender, PaidFact, PrepayRefusal, QueryAnswer, Refund,
     RefundAnswer, RefundFact, RefundState, State, Tender,
 };
 use gas_units::{MeterNumber, Money, RefundId, UnixMillis, VendId};
@@ -32,6 +33,8 @@ struct Walk {
     rows: Vec<TenderRow>,
     /// Effects that were seen due.
     effects: Vec<String>,
+    /// Effects that were wanted.
+    wanted: Vec<Effect>,
     refunds: Vec<RefundRow>,
     paid: u32,
     money_back: u32,
@@ -74,6 +77,7 @@ impl Walk {
             now: BEGIN,
             rows: Vec::new(),
             effects: Vec::new(),
+            wanted: Vec::new(),
             refunds: Vec::new(),
             paid: 0,
             money_back: 0,
@@ -166,11 +170,39 @@ impl Walk {
         newest.find(|row| row.tender.vend_id() == vend_id).cloned()
     }
 
+    /// An effect that was wanted before is wanted again, and a transfer with other words: neither is new.
+    fn again(&mut self, row: &TenderRow) -> Applied {
+        let wanted = self.chance.pick(&self.wanted).cloned();
+        let effects = wanted.into_iter().map(|effect| match effect {
+            Effect::Post(transfer) => {
+                let id = transfer.id().to_owned();
+                let (debit, credit) = (transfer.debit().clone(), transfer.credit().clone());
+                let later = Transfer::new(id, debit, credit, AMOUNT, transfer.vend_id(), self.now);
+                Effect::Post(later.unwrap())
+            }
+            Effect::Prepay { .. }
+            | Effect::Query { .. }
+            | Effect::Close { .. }
+            | Effect::Refund { .. }
+            | Effect::QueryRefund { .. }
+            | Effect::TellCloud { .. } => effect,
+        });
+        Applied {
+            tender: row.tender.clone(),
+            effects: effects.collect(),
+        }
+    }
+
     async fn save(&mut self) {
         let Some(row) = self.some_row() else {
             return;
         };
-        let applied = row.tender.apply(self.event(), self.now);
+        let applied = if self.chance.one_in(8) {
+            self.again(&row)
+        } else {
+            row.tender.apply(self.event(), self.now)
+        };
+        self.wanted.extend(applied.effects.iter().cloned());
         let paid = matches!(applied.tender.state(), State::Paid(_));
         // Rarely one that the table's rule refuses: paid without a statement, or not paid and with one.
         let stated = paid != self.chance.one_in(12);
