@@ -62,7 +62,7 @@ pub(crate) enum CloudAsk {
     Confirm(VendId, Consent),
     Show(VendId),
     Receipt(VendId, ReceiptDelivered),
-    TenderEvent(TenderEvent),
+    TenderEvent(Box<TenderEvent>),
 }
 
 /// Of the provider.

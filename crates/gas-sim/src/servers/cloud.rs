@@ -105,7 +105,7 @@ impl Program for CloudProgram {
                     vend_told(cloud.deliver_receipt(vend, delivered).await)
                 }
                 CloudAsk::TenderEvent(event) => {
-                    cloud.tender_event(event).await.map(|()| Told::Done)
+                    cloud.tender_event(*event).await.map(|()| Told::Done)
                 }
             })
         }))

@@ -246,7 +246,7 @@ impl Provider for Wired {
 
 impl CloudPeer for Wired {
     fn tell<'a>(&'a self, _: &'a str, event: &'a TenderEvent) -> gas_pay::Answer<'a, ()> {
-        let ask = Ask::Cloud(CloudAsk::TenderEvent(event.clone()));
+        let ask = Ask::Cloud(CloudAsk::TenderEvent(Box::new(event.clone())));
         let call = self.0.ask(Target::Cloud, ask);
         Box::pin(async move {
             if let Told::Done = answer("cloud", call.await)? {
