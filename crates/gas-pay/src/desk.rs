@@ -130,6 +130,7 @@ impl Desk {
         let vend_id = wanted.vend_id;
         let applied =
             Tender::request(wanted, now).map_err(|error| DeskError::Statement(error.into()))?;
+        let applied = applied.in_words(self.provider.words());
         if self.store.create(&applied, quote.compact(), now).await? == Saved::Done {
             self.tell();
         }

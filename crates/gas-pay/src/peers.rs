@@ -6,7 +6,7 @@ use std::pin::Pin;
 use ed25519_dalek::SigningKey;
 use gas_api::pay::TenderEvent;
 use gas_http::{BoxError, Clock, Peer};
-use gas_tender::{CloseOutcome, Event, QueryAnswer, Refund, RefundAnswer, Tender};
+use gas_tender::{CloseOutcome, Event, QueryAnswer, Refund, RefundAnswer, Tender, Words};
 
 /// An answer, to be waited for. An error, or a drop before the end, leaves open whether it was done.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send + 'a>>;
@@ -29,6 +29,10 @@ pub trait Provider: Send + Sync {
     fn query_refund<'a>(&'a self, refund: &'a Refund) -> Answer<'a, RefundAnswer> {
         let _ = refund;
         Box::pin(async { Err("this provider gives no money back".into()) })
+    }
+    /// What a new tender tells it for ever, if it needs anything ([`Tender::words`]).
+    fn words(&self) -> Option<Words> {
+        None
     }
     /// A page where this payment can be made in a browser, where the provider has one.
     fn cashier_link(&self, code_url: &str) -> Option<String>;

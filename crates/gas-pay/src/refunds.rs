@@ -8,7 +8,7 @@ use gas_api::pay::{
 use gas_api::{Jws, codes};
 use gas_http::{BoxError, Problem};
 use gas_statement::{Payment, Quote, RefundOrder, Refunded, Sha256Digest, Signed, check_refund};
-use gas_store::pay::{Begun, NewRefund, RefundChange, RefundRow, Saved, TenderRow};
+use gas_store::pay::{Begun, NewRefund, NotificationId, RefundChange, RefundRow, Saved, TenderRow};
 use gas_tender::{
     Event, Refund, RefundAnswer, RefundApplied, RefundError, RefundFact, RefundState,
     RefundTrouble, State,
@@ -17,6 +17,7 @@ use gas_token::Seq;
 use gas_units::{MeterNumber, RefundId};
 
 use crate::desk::{Cause, Desk, DeskError, RACES_MAX};
+use crate::wechat::NAME;
 
 impl Desk {
     /// Orders that the money of a vend goes back, or shows how that order stands: the same order again
@@ -180,7 +181,8 @@ impl Desk {
                 applied: &applied,
                 version: row.version,
                 refunded: refunded.as_deref(),
-                performed,
+                performed: Some(performed),
+                notification: None,
                 now,
             };
             if self.store.save_refund(change).await? == Saved::Done {
@@ -194,6 +196,62 @@ impl Desk {
             }
         }
         Err(DeskError::Contended.into())
+    }
+
+    /// The provider notifies of the refund that it knows by `number`; whoever calls this has checked its
+    /// signature. It only makes us ask, once for each notification.
+    ///
+    /// # Errors
+    /// [`Problem`]: there is no such refund.
+    pub async fn refund_notified(
+        &self,
+        number: &str,
+        order_no: &str,
+        event_id: &str,
+    ) -> Result<(), Problem> {
+        let id = NotificationId {
+            provider: NAME,
+            event_id,
+        };
+        for _ in 0..RACES_MAX {
+            let Some(row) = self.refund_by_number(number).await? else {
+                tracing::error!(
+                    number,
+                    order_no,
+                    "ALARM: the provider tells of a refund that is not known here"
+                );
+                return Err(Problem::not_found(
+                    codes::REFUND_UNKNOWN,
+                    "There is no refund with this number.",
+                ));
+            };
+            let known = self.store.knows_notification(id).await;
+            if known.map_err(Problem::ours)? {
+                return Ok(());
+            }
+            let now = self.clock.now();
+            let change = RefundChange {
+                applied: &row.refund.notified(number, now),
+                version: row.version,
+                refunded: None,
+                performed: None,
+                notification: Some(id),
+                now,
+            };
+            let saved = self.store.save_refund(change).await;
+            if saved.map_err(Problem::ours)? == Saved::Done {
+                self.tell();
+                return Ok(());
+            }
+        }
+        Err(DeskError::Contended.into())
+    }
+
+    async fn refund_by_number(&self, number: &str) -> Result<Option<RefundRow>, Problem> {
+        match Refund::id_in(number) {
+            Some(id) => self.store.find_refund(id).await.map_err(Problem::ours),
+            None => Ok(None),
+        }
     }
 
     pub(crate) async fn refund_row(&self, refund_id: RefundId) -> Result<RefundRow, BoxError> {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use gas_http::{BoxError, Clock, random};
 use gas_tender::{
     CloseOutcome, Event, PaidFact, PrepayRefusal, QueryAnswer, Refund, RefundAnswer, RefundFact,
-    Tender,
+    Tender, Words,
 };
 use gas_tender_wechat::{
     Answer, Class, Credentials, ErrorCode, Merchant, Method, Notification, NotificationError,
-    Order, OrderNumber, Payment, ProviderError, RefundNumber, RefundOrder, RefundStatus,
+    NotifyUrl, Order, OrderNumber, Payment, ProviderError, RefundNumber, RefundOrder, RefundStatus,
     SignatureHeaders, SignedRequest, TradeState,
 };
 
@@ -60,13 +60,14 @@ impl WeChat {
     /// The provider at `config.base_url`.
     ///
     /// # Errors
-    /// When the credentials cannot be used or the system gives no HTTP client.
+    /// When the credentials or the notification address cannot be used, or the system gives no HTTP client.
     pub fn new(
         credentials: &Credentials,
         config: WeChatConfig,
         clock: Clock,
     ) -> Result<Self, BoxError> {
-        let merchant = Merchant::new(credentials, &config.notify_url)?;
+        let merchant = Merchant::new(credentials)?;
+        config.notify_url.parse::<NotifyUrl>()?;
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_MAX)
             .timeout(TOTAL_MAX)
@@ -84,8 +85,14 @@ impl WeChat {
     /// Asks for a payment request.
     async fn ask_for_payment(&self, tender: &Tender) -> Result<Event, BoxError> {
         let number = order_number(tender)?;
-        let description = self.config.description.clone();
-        let order = Order::new(number, description, tender.amount(), tender.expires_at())?;
+        // The settings may say something else since; the order is known there by the words it came with.
+        let words = tender.words().cloned();
+        let Words {
+            description,
+            notify_url,
+        } = words.unwrap_or_else(|| self.settings());
+        let (amount, expires) = (tender.amount(), tender.expires_at());
+        let order = Order::new(number, description, amount, expires, notify_url.parse()?)?;
         let request = self
             .merchant
             .native_prepay(&order, random()?, self.clock.now())?;
@@ -100,6 +107,13 @@ impl WeChat {
             Err(error) => refusal(&error)
                 .map(Event::PrepayRefused)
                 .ok_or_else(|| error.into()),
+        }
+    }
+
+    fn settings(&self) -> Words {
+        Words {
+            description: self.config.description.clone(),
+            notify_url: self.config.notify_url.clone(),
         }
     }
 
@@ -145,7 +159,14 @@ impl WeChat {
         let wanted = RefundOrder::new(number.clone(), order, amount, amount, reason)?;
         let request = self.merchant.refund(&wanted, random()?, self.clock.now())?;
         let answer = self.send(request).await?;
-        self.read_refund(&number, order, &answer)
+        let answer = self.read_refund(&number, order, &answer)?;
+        // It is the order that is unknown, and asking again does not make it known: people are told.
+        let unknown = answer == RefundAnswer::Unknown;
+        Ok(if unknown {
+            RefundAnswer::Refused
+        } else {
+            answer
+        })
     }
 
     /// Asks how a refund stands.
@@ -258,6 +279,10 @@ impl Provider for WeChat {
 
     fn query_refund<'a>(&'a self, refund: &'a Refund) -> peers::Answer<'a, RefundAnswer> {
         Box::pin(self.ask_about_refund(refund))
+    }
+
+    fn words(&self) -> Option<Words> {
+        Some(self.settings())
     }
 
     fn cashier_link(&self, code_url: &str) -> Option<String> {

@@ -18,7 +18,7 @@ use gas_statement::{
 use gas_store::pay::PayStore;
 use gas_tariff::{QuoteBasis, Tariff, Want};
 use gas_tender::{
-    CloseOutcome, Event, PaidFact, QueryAnswer, Refund, RefundAnswer, RefundFact, Tender,
+    CloseOutcome, Event, PaidFact, QueryAnswer, Refund, RefundAnswer, RefundFact, Tender, Words,
 };
 use gas_units::{MeterNumber, Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
 use tempfile::TempDir;
@@ -81,6 +81,7 @@ fn quote(number: u8) -> Signed<Quote> {
 struct World {
     order: Option<QueryAnswer>,
     refund: Option<RefundAnswer>,
+    words: Option<Words>,
     asked: Vec<String>,
     told: Vec<TenderEvent>,
 }
@@ -105,9 +106,16 @@ impl Outside {
 }
 
 impl Provider for Outside {
-    fn prepay<'a>(&'a self, _: &'a Tender) -> Answer<'a, Event> {
+    fn words(&self) -> Option<Words> {
+        self.0.lock().unwrap().words.clone()
+    }
+
+    fn prepay<'a>(&'a self, tender: &'a Tender) -> Answer<'a, Event> {
         let code_url = "weixin://a".to_owned();
-        self.ask("prepay", |world| {
+        let words = tender.words();
+        let words = words.map(|words| format!(" {} {}", words.description, words.notify_url));
+        let what = format!("prepay{}", words.unwrap_or_default());
+        self.ask(&what, |world| {
             world.order.get_or_insert(QueryAnswer::Unpaid);
         });
         Box::pin(async move { Ok(Event::PrepayAnswered { code_url }) })
@@ -258,6 +266,35 @@ async fn a_payment_request_that_waited_past_its_expiry_is_not_asked_for() {
     bench.settle().await;
     assert_eq!(bench.state(1).await, TenderState::Closed);
     assert_eq!(bench.outside.asked(), ["query", "close"]);
+}
+
+fn words(text: &str) -> Words {
+    Words {
+        description: text.to_owned(),
+        notify_url: format!("https://pay.example/{text}"),
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_asked_for_in_the_words_it_was_first_asked_in() {
+    for bench in Bench::both().await {
+        bench.outside.0.lock().unwrap().words = Some(words("old"));
+        bench.open(1).await;
+        bench.outside.0.lock().unwrap().words = Some(words("new"));
+        bench.settle().await;
+        assert_eq!(
+            bench.outside.asked(),
+            ["prepay old https://pay.example/old"]
+        );
+        let row = bench.store.find(vend(1)).await.unwrap().unwrap();
+        assert_eq!(row.tender.words(), Some(&words("old")));
+        bench.open(2).await;
+        bench.settle().await;
+        assert_eq!(
+            bench.outside.asked(),
+            ["prepay new https://pay.example/new"]
+        );
+    }
 }
 
 #[tokio::test]
@@ -570,9 +607,11 @@ async fn a_refund_in_trouble_says_so_and_goes_on() {
     bench.answers(RefundAnswer::Closed);
     bench.pass(60_000);
     bench.settle().await;
+    let number = refund_id(1).to_string();
+    let asked = [format!("refund {number}"), format!("query refund {number}")];
+    assert_eq!(bench.outside.asked(), asked, "it may be there all the same");
     let closed = bench.order(&order).await.unwrap();
     assert_eq!(closed.trouble, Some(RefundTrouble::Closed));
-    bench.outside.asked();
     bench.answers(done());
     bench.pass(3_600_000);
     bench.settle().await;
@@ -585,4 +624,48 @@ async fn a_refund_in_trouble_says_so_and_goes_on() {
         ShownState::Refunded
     );
     assert_eq!(bench.held().await, 0);
+}
+
+#[tokio::test]
+async fn a_refunds_notification_makes_us_ask_at_once_and_once() {
+    for bench in Bench::both().await {
+        bench.paid().await;
+        let order = order(&company(), |_| {});
+        bench.order(&order).await.unwrap();
+        bench.settle().await;
+        bench.outside.asked();
+        let number = refund_id(1).to_string();
+        let order_no = format!("{}01", vend(1).to_base32());
+        let told = async |event_id: &str| {
+            let told = bench.desk.refund_notified(&number, &order_no, event_id);
+            told.await.unwrap();
+            bench.settle().await;
+            bench.outside.asked()
+        };
+        let asked = [format!("query refund {number}")];
+        assert_eq!(told("EV-1").await, asked);
+        assert_eq!(told("EV-1").await, Vec::<String>::new(), "the same again");
+        let shown = bench.order(&order).await.unwrap();
+        assert_eq!(shown.state, ShownState::AtProvider, "it is no fact");
+        bench.answers(done());
+        assert_eq!(told("EV-2").await, asked);
+        let shown = bench.order(&order).await.unwrap();
+        assert_eq!(shown.state, ShownState::Refunded);
+        assert_eq!(told("EV-3").await, Vec::<String>::new());
+        bench.pass(3_600_000);
+        bench.settle().await;
+        assert_eq!(
+            bench.outside.asked(),
+            Vec::<String>::new(),
+            "moot questions"
+        );
+        assert_eq!(bench.held().await, 0);
+
+        let of_nothing = ["", "refund made at the console", &refund_id(9).to_string()];
+        for number in of_nothing {
+            let refused = bench.desk.refund_notified(number, &order_no, "EV-4").await;
+            let problem = refused.unwrap_err();
+            assert_eq!(problem.outside().code, codes::REFUND_UNKNOWN, "{number}");
+        }
+    }
 }

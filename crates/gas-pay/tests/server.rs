@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use gas_api::pay::{Tender, TenderEvent, TenderState};
+use gas_api::pay::{Tender as ShownTender, TenderEvent, TenderState};
 use gas_api::{Problem, codes};
 use gas_http::{
     AccessKey, Callers, Clock, OutboxRunner, Peer, Stop, Waker, doors_left_open, now, webhook,
@@ -20,11 +20,12 @@ use gas_ledger::trial_balance;
 use gas_pay::{Desk, Dispatch, HttpCloud, Parts, Server, WeChat, WeChatConfig, routes};
 use gas_provider_sandbox::{Sandbox, app, deliver_notifications, system_clock};
 use gas_statement::{
-    Payment, Quote, RefundOrder, Refunded, Sha256Digest, Signed, SigningKey, check_refund,
-    quote_hash,
+    Currency, Payment, Quote, RefundOrder, Refunded, Sha256Digest, Signed, SigningKey,
+    check_refund, quote_hash,
 };
-use gas_store::pay::PayStore;
+use gas_store::pay::{Change, PayStore, Saved};
 use gas_tariff::{QuoteBasis, Tariff, Want};
+use gas_tender::{Event, NewTender, PaidFact, QueryAnswer, Tender};
 use gas_units::{Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -222,15 +223,15 @@ impl Bench {
         .await
     }
 
-    async fn open(&self, number: u8) -> Tender {
+    async fn open(&self, number: u8) -> ShownTender {
         let (status, body) = self.put(number, &quote(number)).await;
         assert_eq!(status, 200, "{body}");
-        let tender: Tender = serde_json::from_value(body).unwrap();
+        let tender: ShownTender = serde_json::from_value(body).unwrap();
         assert_eq!(tender.state, TenderState::Open);
         tender
     }
 
-    async fn show(&self, number: u8, ask: bool) -> Tender {
+    async fn show(&self, number: u8, ask: bool) -> ShownTender {
         let path = format!("/v1/tenders/{}?ask={ask}", vend(number));
         let (status, body) = self.call(reqwest::Method::GET, &path, Value::Null).await;
         assert_eq!(status, 200, "{body}");
@@ -238,7 +239,7 @@ impl Bench {
     }
 
     /// Pays at the cashier as a person's browser would.
-    async fn pay_at_cashier(&self, tender: &Tender) {
+    async fn pay_at_cashier(&self, tender: &ShownTender) {
         let link = tender
             .payment_request
             .as_ref()
@@ -274,7 +275,7 @@ impl Bench {
         );
     }
 
-    async fn next_news(&mut self) -> Tender {
+    async fn next_news(&mut self) -> ShownTender {
         tokio::time::timeout(DEADLINE, self.told.recv())
             .await
             .unwrap()
@@ -411,6 +412,83 @@ async fn paid_money_goes_back_through_the_provider_though_answers_are_lost() {
     );
     assert_eq!(bench.booked().await, 10_000, "in and out");
     facts_are_given_out(&bench, &payment, &order).await;
+}
+
+/// A paid tender of vend 1 whose order the provider does not have.
+async fn paid_elsewhere(bench: &Bench) -> Signed<Payment> {
+    let quote = quote(1);
+    let (paid_at, amount) = (now(), Money::from_fen(5000));
+    let wanted = NewTender {
+        vend_id: vend(1),
+        meter: quote.statement().meter,
+        quote_hash: quote_hash(&quote).to_string(),
+        amount,
+        provider: "wechat".to_owned(),
+        expires_at: quote.statement().valid_until_ms,
+    };
+    let new = Tender::request(wanted, paid_at).unwrap();
+    bench
+        .store
+        .create(&new, quote.compact(), paid_at)
+        .await
+        .unwrap();
+    let transaction_id = "4200".to_owned();
+    let fact = PaidFact {
+        transaction_id: transaction_id.clone(),
+        amount,
+        paid_at,
+    };
+    let answer = QueryAnswer::Paid(fact);
+    let number = None;
+    let event = Event::QueryAnswered { number, answer };
+    let payment = Payment {
+        vend_id: vend(1),
+        meter: new.tender.meter(),
+        quote_hash: quote_hash(&quote),
+        amount_fen: amount,
+        currency: Currency::Cny,
+        provider: "wechat".to_owned(),
+        order_no: new.tender.order_no().to_owned(),
+        transaction_id,
+        paid_at_ms: paid_at,
+    };
+    let payment = Signed::sign(&pay_key(), payment).unwrap();
+    let change = Change {
+        applied: &new.tender.apply(event, paid_at),
+        version: 1,
+        payment: Some(payment.compact()),
+        performed: None,
+        notification: None,
+        now: paid_at,
+    };
+    assert_eq!(bench.store.save(change).await.unwrap(), Saved::Done);
+    payment
+}
+
+#[tokio::test]
+async fn people_are_told_of_a_refund_whose_order_the_provider_does_not_know() {
+    let bench = Bench::new().await;
+    let payment = paid_elsewhere(&bench).await;
+    let id = RefundId::from_parts(1_764_000_000_000, [1; 10]);
+    let order = refund_order(&payment, id);
+    let quote = bench.store.find(vend(1)).await.unwrap().unwrap().quote;
+    let body = json!({ "order": order.compact(), "quote": quote });
+    let path = format!("/v1/refunds/{id}");
+    let put = reqwest::Method::PUT;
+    let refused = async {
+        loop {
+            let (status, shown) = bench
+                .call_as(COMPANY_KEY, put.clone(), &path, body.clone())
+                .await;
+            assert_eq!((status, shown["state"].as_str()), (200, Some("ordered")));
+            if shown["trouble"] == "refused" {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, refused).await.unwrap();
+    assert_eq!(bench.booked().await, 5000, "nothing went back");
 }
 
 async fn facts_are_given_out(

@@ -1,7 +1,11 @@
 //! Our client of the payment server against the provider, over loopback: the whole life of an
 //! order with each kind of key, with answers and notifications going wrong, and with the
 //! provider killed in between.
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may stop at the first surprise"
+)]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -18,9 +22,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use gas_provider_sandbox::{Config, Sandbox, app, deliver_notifications, init, system_clock};
 use gas_tender_wechat::{
-    Answer, CloseOutcome, CodeUrl, Credentials, Doubt, KeyError, Merchant, Method, Notification,
-    NotificationError, Order, OrderNumber, ProviderError, SignatureError, SignatureHeaders,
-    SignedRequest, TradeState, Transaction,
+    Answer, CloseOutcome, CodeUrl, Credentials, Doubt, KeyError, Merchant, Method, News,
+    Notification, NotificationError, Order, OrderNumber, ProviderError, SignatureError,
+    SignatureHeaders, SignedRequest, TradeState, Transaction,
 };
 use gas_units::{Money, UnixMillis, VendId};
 use serde_json::{Value, json};
@@ -117,7 +121,7 @@ impl Shop {
             credentials.public_key_id = None;
         }
         let mailbox = Mailbox::open().await;
-        let merchant = Merchant::new(&credentials, &mailbox.url).unwrap();
+        let merchant = Merchant::new(&credentials).unwrap();
         let web = reqwest::Client::builder()
             .no_proxy()
             .timeout(DEADLINE)
@@ -198,7 +202,7 @@ impl Shop {
     }
 
     /// The order of `attempt`, and what it costs.
-    fn order(attempt: u8, fen: i64) -> Order {
+    fn order(&self, attempt: u8, fen: i64) -> Order {
         let vend = VendId::from_parts(1_764_000_000_000, [attempt; 10]);
         let number = OrderNumber::new(vend, attempt).unwrap();
         let expires = now().plus_millis(15 * 60 * 1000);
@@ -207,6 +211,7 @@ impl Shop {
             "燃气充值 gas".to_owned(),
             Money::from_fen(fen),
             expires,
+            self.mailbox.url.parse().unwrap(),
         )
         .unwrap()
     }
@@ -231,6 +236,13 @@ async fn provider() -> (TempDir, String) {
     (dir, base)
 }
 
+fn of_order(notification: &Notification) -> Transaction {
+    let News::Order(transaction) = &notification.news else {
+        panic!("{notification:?} is about no order");
+    };
+    transaction.clone()
+}
+
 fn paid_fen(transaction: Option<Transaction>) -> Option<i64> {
     match transaction?.state {
         TradeState::Paid(payment) => Some(payment.amount.fen()),
@@ -244,7 +256,7 @@ async fn an_order_lives_its_life_with_either_kind_of_key() {
     for by_public_key in [false, true] {
         let mut shop = Shop::new(dir.path(), base.clone(), by_public_key).await;
         let attempt = if by_public_key { 2 } else { 1 };
-        let order = Shop::order(attempt, 20_000);
+        let order = shop.order(attempt, 20_000);
         let number = order.number();
         assert_eq!(shop.query(number).await, Ok(None));
         assert_eq!(shop.close(number).await, Ok(CloseOutcome::NeverCreated));
@@ -257,11 +269,11 @@ async fn an_order_lives_its_life_with_either_kind_of_key() {
 
         let notification = shop.notification().await.unwrap();
         let asked = shop.query(number).await.unwrap();
-        assert_eq!(asked, Some(notification.transaction));
+        assert_eq!(asked, Some(of_order(&notification)));
         assert_eq!(paid_fen(asked), Some(20_000));
         assert_eq!(shop.close(number).await, Ok(CloseOutcome::AlreadyPaid));
 
-        let other = Shop::order(attempt + 10, 1);
+        let other = shop.order(attempt + 10, 1);
         let code = shop.prepay(&other).await.unwrap();
         for _ in 0..2 {
             assert_eq!(shop.close(other.number()).await, Ok(CloseOutcome::Closed));
@@ -281,8 +293,8 @@ async fn certificates_can_be_fetched_with_the_api_v3_key_alone() {
     credentials.platform_certificate = None;
     credentials.public_key = None;
     credentials.public_key_id = None;
-    shop.merchant = Merchant::new(&credentials, &shop.mailbox.url).unwrap();
-    let order = Shop::order(1, 20_000);
+    shop.merchant = Merchant::new(&credentials).unwrap();
+    let order = shop.order(1, 20_000);
     let refused = shop.prepay(&order).await;
     assert!(
         matches!(
@@ -315,7 +327,7 @@ async fn certificates_can_be_fetched_with_the_api_v3_key_alone() {
 async fn a_lost_or_failed_answer_is_unknown_and_a_query_knows() {
     let (dir, base) = provider().await;
     let shop = Shop::new(dir.path(), base, true).await;
-    let order = Shop::order(1, 20_000);
+    let order = shop.order(1, 20_000);
     for (faults, doubt) in [
         (json!({ "answer": { "lose_next": 1 } }), Doubt::NoAnswer),
         (json!({ "answer": { "fail_next": 1 } }), Doubt::Status(500)),
@@ -380,13 +392,13 @@ async fn notifications_come_again_until_they_are_taken() {
     // The first attempt is lost on the way; the next three are answered with an error.
     shop.faults(json!({ "notification": { "lose_next": 1 } }))
         .await;
-    let code = shop.prepay(&Shop::order(1, 20_000)).await.unwrap();
+    let code = shop.prepay(&shop.order(1, 20_000)).await.unwrap();
     shop.pay(&code).await;
     let first = shop.notification().await.unwrap();
     assert_eq!(shop.notification().await.unwrap(), first);
     shop.mailbox.status.store(204, Ordering::SeqCst);
     assert_eq!(shop.notification().await.unwrap(), first);
-    let known = format!("{}/sandbox/orders/{}", shop.base, first.transaction.number);
+    let known = format!("{}/sandbox/orders/{}", shop.base, of_order(&first).number);
     let known: Value = shop
         .web
         .get(known)
@@ -408,7 +420,7 @@ async fn a_notification_with_a_fault_is_refused_and_the_query_tells_the_truth() 
     let mut shop = Shop::new(dir.path(), base, true).await;
     shop.faults(json!({ "notification": { "signature": "probe" } }))
         .await;
-    let order = Shop::order(1, 20_000);
+    let order = shop.order(1, 20_000);
     let code = shop.prepay(&order).await.unwrap();
     shop.pay(&code).await;
     assert_eq!(shop.notification().await, Err(SignatureError::Probe.into()));
@@ -441,7 +453,7 @@ async fn a_notification_with_a_fault_is_refused_and_the_query_tells_the_truth() 
     shop.notify_again(order.number()).await;
     for _ in 0..3 {
         let told = shop.notification().await.unwrap();
-        assert_eq!(paid_fen(Some(told.transaction)), Some(20_001));
+        assert_eq!(paid_fen(Some(of_order(&told))), Some(20_001));
     }
     assert_eq!(
         paid_fen(shop.query(order.number()).await.unwrap()),
@@ -508,7 +520,7 @@ async fn a_killed_provider_still_knows_who_paid_and_whom_to_tell() {
 
     let (program, base) = start(dir.path());
     let mut shop = Shop::new(dir.path(), base, true).await;
-    let order = Shop::order(1, 20_000);
+    let order = shop.order(1, 20_000);
     let code = shop.prepay(&order).await.unwrap();
     // Faults end with the program, so whatever is told after this is told by the next one.
     shop.faults(json!({ "notification": { "lose_next": u32::MAX } }))
@@ -527,7 +539,7 @@ async fn a_killed_provider_still_knows_who_paid_and_whom_to_tell() {
         Some(20_000)
     );
     let told = shop.notification().await.unwrap();
-    assert_eq!(paid_fen(Some(told.transaction)), Some(20_000));
+    assert_eq!(paid_fen(Some(of_order(&told))), Some(20_000));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The payment server's refunds, on SQLite and in memory alike.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use gas_store::pay::{Begun, Change, NewRefund, PayStore, RefundChange, Saved};
+use gas_store::pay::{Begun, Change, NewRefund, NotificationId, PayStore, RefundChange, Saved};
 use gas_tender::{
     Applied, Event, NewTender, PaidFact, QueryAnswer, Refund, RefundAnswer, RefundApplied,
     RefundFact, Tender,
@@ -169,7 +169,8 @@ async fn of_two_writers_one_wins_and_the_money_is_booked_back_once() {
             applied: &applied,
             version,
             refunded,
-            performed: &performed,
+            performed: Some(&performed),
+            notification: None,
             now: at(30),
         };
         assert!(
@@ -214,5 +215,32 @@ async fn of_two_writers_one_wins_and_the_money_is_booked_back_once() {
         assert_eq!(facts, expected);
         let elsewhere = "00110000123457".parse().unwrap();
         assert_eq!(store.paid_of(elsewhere).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn a_notification_of_a_refund_is_kept_with_what_it_led_to() {
+    let (stores, _dir) = both().await;
+    for store in stores {
+        let first = ordered(&store, 1, 1).await;
+        store.begin_refund(new(&first, 0)).await.unwrap();
+        let event = NotificationId {
+            provider: "wechat",
+            event_id: "EV-1",
+        };
+        let notified = RefundChange {
+            applied: &first.refund.notified(&first.refund.number(), at(30)),
+            version: 1,
+            refunded: None,
+            performed: None,
+            notification: Some(event),
+            now: at(30),
+        };
+        assert!(!store.knows_notification(event).await.unwrap());
+        assert_eq!(store.save_refund(notified).await.unwrap(), Saved::Done);
+        assert!(store.knows_notification(event).await.unwrap());
+        let due = store.due(at(30), 50).await.unwrap();
+        let asked = format!("query-refund:{}:2", id(1));
+        assert!(due.iter().any(|due| due.effect_id == asked));
     }
 }

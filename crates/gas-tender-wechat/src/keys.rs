@@ -30,9 +30,6 @@ pub enum KeyError {
     /// A merchant number that is not made of digits, or an app id not of letters and digits.
     #[error("the {0} has characters that do not belong there")]
     Identity(&'static str),
-    /// Not an address the provider would post to.
-    #[error("the notification address must be an http or https address without a query")]
-    NotifyUrl,
 }
 
 /// The provider's keys by serial: platform certificates and public keys side by side.

@@ -3,8 +3,8 @@
 //! A [`Merchant`] holds the keys. For each call it makes a [`SignedRequest`] (`native_prepay`,
 //! `query`, `close`, `refund`, `query_refund`, `certificates`), which the shell sends to the provider's base address, and
 //! reads the answer (`read_prepay_answer`, `read_query_answer`, `read_close_answer`,
-//! `read_refund_answer`, `read_certificates_answer`). `read_notification` checks and opens what the provider posts to
-//! the merchant's `notify_url`. The time and the nonces are arguments.
+//! `read_refund_answer`, `read_certificates_answer`). `read_notification` checks and opens what the provider posts
+//! to a [`NotifyUrl`]. The time and the nonces are arguments.
 //!
 //! What may be believed: money is taken as paid only from a **signed** answer to a query or a
 //! **signed** notification, checked over the raw bytes. Answers of status 4xx carry no signature
@@ -33,8 +33,8 @@ pub use certificates::PlatformCertificate;
 pub use error::{Class, Doubt, ErrorCode, ProviderError};
 pub use keys::{KeyError, PlatformKeys};
 pub use merchant::{Credentials, Merchant, Method, SignedRequest};
-pub use notification::{Notification, NotificationError};
-pub use order::{Order, OrderError, OrderNumber, OrderNumberError};
+pub use notification::{News, Notification, NotificationError, RefundNews};
+pub use order::{NotifyUrl, NotifyUrlError, Order, OrderError, OrderNumber, OrderNumberError};
 pub use pay::{CloseOutcome, CodeUrl};
 pub use refund::{
     Refund, RefundNumber, RefundNumberError, RefundOrder, RefundOrderError, RefundStatus,

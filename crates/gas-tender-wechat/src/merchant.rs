@@ -41,7 +41,6 @@ pub struct Merchant {
     mchid: String,
     appid: String,
     serial: String,
-    notify_url: String,
     key: RsaKeyPair,
     pub(crate) apiv3_key: ApiV3Key,
     pub(crate) platform: PlatformKeys,
@@ -92,11 +91,11 @@ impl fmt::Debug for SignedRequest {
 }
 
 impl Merchant {
-    /// Takes the merchant's keys; `notify_url` is where the provider posts notifications.
+    /// Takes the merchant's keys.
     ///
     /// # Errors
     /// [`KeyError`] where something of it cannot be used.
-    pub fn new(credentials: &Credentials, notify_url: &str) -> Result<Self, KeyError> {
+    pub fn new(credentials: &Credentials) -> Result<Self, KeyError> {
         let letters = |text: &str| {
             !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric())
         };
@@ -112,10 +111,6 @@ impl Merchant {
                 return Err(KeyError::Identity(name));
             }
         }
-        let web = notify_url.starts_with("https://") || notify_url.starts_with("http://");
-        if !web || notify_url.contains(['?', '#']) || notify_url.len() > 255 {
-            return Err(KeyError::NotifyUrl);
-        }
         let mut platform = PlatformKeys::new();
         if let Some(pem) = &credentials.platform_certificate {
             platform.add_certificate(pem)?;
@@ -129,7 +124,6 @@ impl Merchant {
             mchid: credentials.mchid.clone(),
             appid: credentials.appid.clone(),
             serial: credentials.merchant_serial.to_ascii_uppercase(),
-            notify_url: notify_url.to_owned(),
             key: private_key(&credentials.merchant_private_key)?,
             apiv3_key: ApiV3Key::new(&credentials.apiv3_key)?,
             platform,
@@ -146,12 +140,6 @@ impl Merchant {
     #[must_use]
     pub fn appid(&self) -> &str {
         &self.appid
-    }
-
-    /// Where notifications are sent.
-    #[must_use]
-    pub fn notify_url(&self) -> &str {
-        &self.notify_url
     }
 
     /// The keys the provider's messages are verified with.

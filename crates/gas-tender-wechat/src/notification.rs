@@ -4,18 +4,38 @@ use serde::Deserialize;
 use crate::answer::parse;
 use crate::error::Doubt;
 use crate::merchant::Merchant;
+use crate::order::OrderNumber;
+use crate::refund::RefundNumber;
 use crate::seal::{OpenError, Sealed};
 use crate::signature::{SignatureError, SignatureHeaders, verify};
 use crate::transaction::{Transaction, TransactionBody};
 
-/// A payment the provider tells of. It comes several times, late, or never: take it as a reason
+/// What the provider tells of its own accord. It comes several times, late, or never: take it as a reason
 /// to query.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Notification {
     /// The same in every repetition.
     pub event_id: String,
     /// What happened.
-    pub transaction: Transaction,
+    pub news: News,
+}
+
+/// What a notification is about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum News {
+    /// A payment (`TRANSACTION.SUCCESS`).
+    Order(Transaction),
+    /// A refund that has ended, or needs a person (`REFUND.SUCCESS`, `REFUND.CLOSED`, `REFUND.ABNORMAL`).
+    Refund(RefundNews),
+}
+
+/// Which refund a notification is about. How it ended is asked ([`Merchant::query_refund`]).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RefundNews {
+    /// Our number of it; a refund made at the provider's console has one as well.
+    pub number: RefundNumber,
+    /// Of which order's payment.
+    pub order: OrderNumber,
 }
 
 /// Why a notification is refused. Answer status 401 for [`NotificationError::Signature`] and 400
@@ -28,7 +48,7 @@ pub enum NotificationError {
     /// Signed, but not as documented.
     #[error("the notification cannot be read: {0}")]
     Body(String),
-    /// Signed, but about something else than a payment.
+    /// Signed, but about something else than a payment or a refund.
     #[error("notifications of type {0:?} are not taken")]
     EventType(String),
     /// Signed, but the contents do not open.
@@ -46,6 +66,13 @@ struct NotificationBody {
     resource: Sealed,
 }
 
+#[derive(Deserialize)]
+struct RefundBody {
+    mchid: String,
+    out_trade_no: String,
+    out_refund_no: String,
+}
+
 impl Merchant {
     /// Verifies and opens a notification; `body` is the request's raw body.
     ///
@@ -59,15 +86,34 @@ impl Merchant {
     ) -> Result<Notification, NotificationError> {
         verify(&self.platform, headers, body, now)?;
         let body: NotificationBody = parse(body).map_err(refusal)?;
-        if body.event_type != "TRANSACTION.SUCCESS" {
-            return Err(NotificationError::EventType(body.event_type));
-        }
-        let opened = self.apiv3_key.open(&body.resource)?;
-        let transaction: TransactionBody = parse(&opened).map_err(refusal)?;
-        let transaction = transaction.check(self).map_err(refusal)?;
+        let open = || self.apiv3_key.open(&body.resource);
+        let news = match body.event_type.as_str() {
+            "TRANSACTION.SUCCESS" => {
+                let transaction: TransactionBody = parse(&open()?).map_err(refusal)?;
+                News::Order(transaction.check(self).map_err(refusal)?)
+            }
+            "REFUND.SUCCESS" | "REFUND.CLOSED" | "REFUND.ABNORMAL" => {
+                let refund: RefundBody = parse(&open()?).map_err(refusal)?;
+                News::Refund(self.refund_news(&refund)?)
+            }
+            _ => return Err(NotificationError::EventType(body.event_type)),
+        };
         Ok(Notification {
             event_id: body.id,
-            transaction,
+            news,
+        })
+    }
+
+    fn refund_news(&self, body: &RefundBody) -> Result<RefundNews, NotificationError> {
+        let mismatch = NotificationError::Mismatch;
+        if body.mchid != self.mchid() {
+            return Err(mismatch("mchid"));
+        }
+        let order = body.out_trade_no.parse();
+        let number = body.out_refund_no.parse();
+        Ok(RefundNews {
+            number: number.map_err(|_| mismatch("out_refund_no"))?,
+            order: order.map_err(|_| mismatch("out_trade_no"))?,
         })
     }
 }

@@ -6,6 +6,9 @@ use gas_units::{Money, UnixMillis, VendId, VendIdError};
 /// The provider takes descriptions of up to this many characters.
 const DESCRIPTION_MAX: usize = 127;
 
+/// The provider takes addresses of up to this many bytes.
+const NOTIFY_URL_MAX: usize = 255;
+
 /// One attempt to have one vend paid, as the provider knows it (`out_trade_no`): the vend id in
 /// 26 characters of base 32, then the attempt in 2 digits.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -72,6 +75,38 @@ impl FromStr for OrderNumber {
     }
 }
 
+/// Where the provider posts its notifications: an http or https address of at most 255 bytes, without
+/// query or fragment.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NotifyUrl(String);
+
+/// Not an address that the provider would post to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "the notification address must be an http or https address of up to {NOTIFY_URL_MAX} bytes without a query"
+)]
+pub struct NotifyUrlError;
+
+impl NotifyUrl {
+    /// The address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for NotifyUrl {
+    type Err = NotifyUrlError;
+
+    fn from_str(text: &str) -> Result<Self, NotifyUrlError> {
+        let web = text.starts_with("https://") || text.starts_with("http://");
+        if !web || text.contains(['?', '#']) || text.len() > NOTIFY_URL_MAX {
+            return Err(NotifyUrlError);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
 /// What is to be paid. Every call with the same number must say the same, byte for byte, or the
 /// provider refuses it: commit the order before the first call.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -80,6 +115,7 @@ pub struct Order {
     description: String,
     amount: Money,
     expires: UnixMillis,
+    notify_url: NotifyUrl,
 }
 
 /// Why the provider would not take an order.
@@ -99,7 +135,7 @@ pub enum OrderError {
 impl Order {
     /// An order of `amount` (at least 1 fen), payable until `expires` (whole seconds count; the
     /// provider gives at least a minute), shown to the payer as `description` (1..=127
-    /// characters).
+    /// characters); the payment is notified to `notify_url`.
     ///
     /// # Errors
     /// [`OrderError`] where the provider would refuse it.
@@ -108,6 +144,7 @@ impl Order {
         description: String,
         amount: Money,
         expires: UnixMillis,
+        notify_url: NotifyUrl,
     ) -> Result<Self, OrderError> {
         if amount < Money::from_fen(1) {
             return Err(OrderError::Amount);
@@ -123,6 +160,7 @@ impl Order {
             description,
             amount,
             expires,
+            notify_url,
         })
     }
 
@@ -148,6 +186,12 @@ impl Order {
     #[must_use]
     pub const fn expires(&self) -> UnixMillis {
         self.expires
+    }
+
+    /// Where its payment is notified.
+    #[must_use]
+    pub const fn notify_url(&self) -> &NotifyUrl {
+        &self.notify_url
     }
 }
 

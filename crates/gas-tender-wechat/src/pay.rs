@@ -86,7 +86,7 @@ impl Merchant {
             out_trade_no: order.number().to_string(),
             // `Order::new` has seen that the time can be told.
             time_expire: beijing_time(order.expires()).unwrap_or_default(),
-            notify_url: self.notify_url(),
+            notify_url: order.notify_url().as_str(),
             amount: AmountBody {
                 total: order.amount().fen(),
                 currency: "CNY",

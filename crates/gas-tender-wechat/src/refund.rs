@@ -162,7 +162,8 @@ struct AmountAnswer {
 }
 
 impl Merchant {
-    /// Asks that money goes back. The same again is the same refund. The answer says that it was taken in,
+    /// Asks that money goes back. The same again is the same refund, so nothing in it depends on settings:
+    /// where refunds are notified is set at the provider's console. The answer says that it was taken in,
     /// seldom that it is done: ask with [`Merchant::query_refund`].
     ///
     /// # Errors

@@ -11,6 +11,7 @@
 mod effect;
 mod refund;
 mod tender;
+mod words;
 
 pub use effect::Effect;
 pub use refund::{
@@ -20,3 +21,4 @@ pub use tender::{
     Applied, CloseOutcome, Contradiction, Event, NewTender, PaidFact, PrepayRefusal, QueryAnswer,
     State, Tender, TenderError,
 };
+pub use words::Words;

@@ -14,6 +14,9 @@ const LOOK_AGAIN_MS: i64 = 60_000;
 /// How long until a refund that the provider has closed is asked for once more.
 const AFTER_CLOSED_MS: i64 = 3_600_000;
 
+/// Characters of a refund id in text.
+const ID_LEN: usize = 36;
+
 /// Where a refund stands.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -162,6 +165,20 @@ impl Refund {
         RefundApplied { refund, effects }
     }
 
+    /// The provider notified us about the refund that it knows by `number` ([`Refund::number`]): a reason to
+    /// ask at once, not a fact. About another attempt there is nothing to ask any more.
+    #[must_use]
+    pub fn notified(&self, number: &str, now: UnixMillis) -> RefundApplied {
+        let mut refund = self.clone();
+        let effects = match self.state {
+            RefundState::Ordered | RefundState::AtProvider if number == self.number() => {
+                vec![refund.ask_about(now)]
+            }
+            RefundState::Ordered | RefundState::AtProvider | RefundState::Refunded(_) => vec![],
+        };
+        RefundApplied { refund, effects }
+    }
+
     /// Whether what was wanted with this `number` is still to be asked; moot once something newer is wanted.
     #[must_use]
     pub fn awaits(&self, number: u32) -> bool {
@@ -196,9 +213,11 @@ impl Refund {
                 self.attempt = self.attempt.saturating_add(1);
                 self.ask_for(now.plus_millis(AFTER_CLOSED_MS))
             }
+            // It may be there all the same, asked for with other words in a life that is forgotten, so it
+            // is asked about; where it is unknown, it is asked for again.
             RefundAnswer::Refused => {
                 self.trouble = Some(RefundTrouble::Refused);
-                self.ask_for(look_again)
+                self.ask_about(look_again)
             }
             // Under the same number, so that it is one refund should the first arrive after all.
             RefundAnswer::Unknown => self.ask_for(now.plus_millis(self.wait())),
@@ -268,6 +287,14 @@ impl Refund {
             ..=1 => self.refund_id.to_string(),
             attempt => format!("{}-{attempt}", self.refund_id),
         }
+    }
+
+    /// The refund that a provider's number belongs to, whichever attempt; `None` where it is not one of ours.
+    #[must_use]
+    pub fn id_in(number: &str) -> Option<RefundId> {
+        let (id, attempt) = number.split_at_checked(ID_LEN)?;
+        let ours = attempt.is_empty() || attempt.starts_with('-');
+        id.parse().ok().filter(|_| ours)
     }
 
     /// The vend whose money goes back.

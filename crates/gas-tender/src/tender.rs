@@ -3,6 +3,7 @@ use gas_units::{MeterNumber, Money, UnixMillis, VendId};
 use serde::{Deserialize, Serialize};
 
 use crate::effect::Effect;
+use crate::words::Words;
 
 /// Waits between questions to the provider while a tender is open. The first comes within a minute,
 /// because delivery of notifications is not guaranteed; the last repeats until expiry.
@@ -67,6 +68,9 @@ pub struct Tender {
     quote_hash: String,
     amount: Money,
     provider: String,
+    /// `None`: made before they were kept, or the provider needs none.
+    #[serde(default)]
+    words: Option<Words>,
     order_no: String,
     expires_at: UnixMillis,
     state: State,
@@ -179,6 +183,15 @@ pub struct Applied {
     pub effects: Vec<Effect>,
 }
 
+impl Applied {
+    /// The same, in these words for ever.
+    #[must_use]
+    pub fn in_words(mut self, words: Option<Words>) -> Self {
+        self.tender.words = words;
+        self
+    }
+}
+
 /// Why a tender cannot be made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TenderError {
@@ -213,6 +226,7 @@ impl Tender {
             quote_hash,
             amount,
             provider,
+            words: None,
             order_no: order_no.clone(),
             expires_at,
             state: State::Requested,
@@ -514,6 +528,12 @@ impl Tender {
     #[must_use]
     pub const fn state(&self) -> &State {
         &self.state
+    }
+
+    /// What the provider is told with the order, the same in every repetition.
+    #[must_use]
+    pub const fn words(&self) -> Option<&Words> {
+        self.words.as_ref()
     }
 
     /// What the provider tells and cannot be ours, until it tells what is.

@@ -91,6 +91,17 @@ fn a_new_number_is_used_only_after_the_provider_has_closed_the_refund() {
         assert_eq!(refund.number(), first);
     }
     let closed = refund.answered(number, RefundAnswer::Closed, at(20));
+    for ours in [&first, &format!("{first}-2"), &closed.refund.number()] {
+        assert_eq!(Refund::id_in(ours), Some(refund.refund_id()));
+    }
+    for other in [
+        "",
+        &first[..35],
+        &format!("{first}2"),
+        "0".repeat(36).as_str(),
+    ] {
+        assert_eq!(Refund::id_in(other), None, "{other}");
+    }
     assert_eq!(closed.refund.number(), format!("{first}-2"));
     assert!(
         matches!(&closed.effects[..], [Effect::Refund { due_at, .. }] if *due_at == at(3_600_020))
@@ -103,14 +114,37 @@ fn a_new_number_is_used_only_after_the_provider_has_closed_the_refund() {
 #[test]
 fn what_was_not_begun_is_asked_for_and_what_was_begun_is_asked_about() {
     let refund = order(5_000).unwrap().refund;
-    for answer in [RefundAnswer::Unknown, RefundAnswer::Refused] {
-        let next = refund.answered(1, answer, at(20)).effects;
-        assert!(matches!(&next[..], [Effect::Refund { number: 2, .. }]));
-    }
-    for answer in [RefundAnswer::Processing, RefundAnswer::Abnormal] {
+    let unknown = refund.answered(1, RefundAnswer::Unknown, at(20)).effects;
+    assert!(matches!(&unknown[..], [Effect::Refund { number: 2, .. }]));
+    // Refused: it may have been begun in a life that is forgotten.
+    for answer in [
+        RefundAnswer::Processing,
+        RefundAnswer::Abnormal,
+        RefundAnswer::Refused,
+    ] {
         let next = refund.answered(1, answer, at(20)).effects;
         assert!(matches!(&next[..], [Effect::QueryRefund { number: 2, .. }]));
     }
+}
+
+#[test]
+fn a_notification_makes_us_ask_at_once_about_this_attempt_only() {
+    let ordered = order(5_000).unwrap().refund;
+    let told = ordered.notified(&ordered.number(), at(20));
+    assert_eq!(told.refund.state(), &RefundState::Ordered, "no fact");
+    let asked = Effect::QueryRefund {
+        refund_id: ordered.refund_id(),
+        number: 2,
+        due_at: at(20),
+    };
+    assert_eq!(told.effects, [asked]);
+    assert!(!told.refund.awaits(1), "the older question is moot");
+    let closed = told.refund.answered(2, RefundAnswer::Closed, at(30)).refund;
+    let late = closed.notified(&ordered.number(), at(40));
+    assert_eq!((late.refund, late.effects), (closed.clone(), vec![]));
+    assert_eq!(closed.notified(&closed.number(), at(40)).effects.len(), 1);
+    let ended = ordered.answered(1, done(5_000), at(50)).refund;
+    assert_eq!(ended.notified(&ended.number(), at(60)).effects, []);
 }
 
 fn answer() -> impl Strategy<Value = RefundAnswer> {
@@ -127,17 +161,23 @@ fn answer() -> impl Strategy<Value = RefundAnswer> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Answers in any order, any number of times: one newest question is pending until the money is back,
+    /// Answers and notifications in any order, any number of times: one newest question is pending until the money is back,
     /// which is booked and told once.
     #[test]
     fn one_question_is_pending_until_the_money_is_back(
-        answers in prop::collection::vec((1_u32..40, answer()), 0..40),
+        answers in prop::collection::vec((1_u32..40, prop::option::weighted(0.8, answer())), 0..40),
     ) {
         let first = order(5_000).unwrap();
         let (mut refund, mut newest) = (first.refund, 1);
         for (number, answer) in answers {
-            let number = number.min(newest);
-            let applied = refund.answered(number, answer, at(20));
+            // Without an answer it is a notification, which is about the newest.
+            let (number, applied) = match answer {
+                None => (newest, refund.notified(&refund.number(), at(20))),
+                Some(answer) => {
+                    let number = number.min(newest);
+                    (number, refund.answered(number, answer, at(20)))
+                }
+            };
             let asked = applied.effects.iter().filter(|effect| matches!(effect,
                 Effect::Refund { .. } | Effect::QueryRefund { .. })).count();
             prop_assert_eq!(asked, usize::from(number == newest));

@@ -140,6 +140,7 @@ def refund(**changes):
 
 
 def notification(plain, event="TRANSACTION.SUCCESS", **sealing):
+    kind = "refund" if event.startswith("REFUND.") else "transaction"
     return {
         "id": "EV-2018022511223320873",
         "create_time": "2025-11-25T00:00:00+08:00",
@@ -147,10 +148,26 @@ def notification(plain, event="TRANSACTION.SUCCESS", **sealing):
         "event_type": event,
         "summary": "支付成功",
         "resource": {
-            "original_type": "transaction",
-            **seal(json.dumps(plain, ensure_ascii=False), "transaction", **sealing),
+            "original_type": kind,
+            **seal(json.dumps(plain, ensure_ascii=False), kind, **sealing),
         },
     }
+
+
+def refund_news(**changes):
+    told = {
+        "mchid": MCHID,
+        "transaction_id": "4200001234202511240000000001",
+        "out_trade_no": order,
+        "refund_id": "50300001232025112400000000001",
+        "out_refund_no": REFUND,
+        "refund_status": "SUCCESS",
+        "success_time": "2025-11-24T23:59:45+08:00",
+        "user_received_account": "支付用户零钱",
+        "amount": {"total": 20000, "refund": 20000, "payer_total": 20000, "payer_refund": 20000},
+    }
+    told.update(changes)
+    return {field: value for field, value in told.items() if value is not None}
 
 
 unpaid = transaction(
@@ -269,7 +286,29 @@ vectors = {
     "notifications": [
         message("paid", notification(transaction())),
         message("paid by public key", notification(transaction()), signer=public_key, serial=PUBLIC_KEY_ID),
-        message("refund", notification(transaction(), event="REFUND.SUCCESS")),
+        message("strange event", notification(transaction(), event="TRANSACTION.DREAMING")),
+        message("refund done", notification(refund_news(), event="REFUND.SUCCESS")),
+        message(
+            "refund closed",
+            notification(refund_news(refund_status="CLOSED", success_time=None), event="REFUND.CLOSED"),
+        ),
+        message(
+            "refund abnormal",
+            notification(refund_news(refund_status="ABNORMAL", success_time=None), event="REFUND.ABNORMAL"),
+        ),
+        message("a payment called a refund", notification(transaction(), event="REFUND.SUCCESS")),
+        message(
+            "refund of another merchant",
+            notification(refund_news(mchid="1900000110"), event="REFUND.SUCCESS"),
+        ),
+        message(
+            "refund of another system's order",
+            notification(refund_news(out_trade_no="1217752501201407033233368018"), event="REFUND.SUCCESS"),
+        ),
+        message(
+            "refund of a strange number",
+            notification(refund_news(out_refund_no="refund no. 1"), event="REFUND.SUCCESS"),
+        ),
         message("other apiv3 key", notification(transaction(), key="f" * 32)),
         message("short nonce", notification(transaction(), nonce="5K8264IL")),
         message("wrong mchid", notification(transaction(mchid="1900000110"))),

@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gas_tender_wechat::{
-    Answer, Credentials, Merchant, OrderNumber, ProviderError, SignatureHeaders, TradeState,
+    Answer, Credentials, Merchant, News, OrderNumber, ProviderError, SignatureHeaders, TradeState,
 };
 use gas_units::{Money, UnixMillis};
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ static WORLD: LazyLock<Option<World>> = LazyLock::new(|| {
     Some(World {
         provider,
         apiv3_key,
-        merchant: Merchant::new(&credentials, "https://pay.example/v1/notifications").ok()?,
+        merchant: Merchant::new(&credentials).ok()?,
         number: vectors["order_number"].as_str()?.parse().ok()?,
         vectors,
     })
@@ -74,7 +74,7 @@ fn seeds() -> Vec<Vec<u8>> {
         .filter_map(|entry| entry["body"].as_str());
     let paid = transaction(world).to_string();
     let signed = bodies.chain([paid.as_str()]).flat_map(|body| {
-        let kinds = 0..6;
+        let kinds = 0..7;
         kinds.map(|kind| [&[kind, 0, 200], body.as_bytes()].concat())
     });
     signed.collect()
@@ -122,7 +122,7 @@ fn run(bytes: &[u8]) {
         unreachable!("the vectors hold a merchant");
     };
     let mut input = Input(bytes);
-    let kind = input.u8() % 6;
+    let kind = input.u8() % 7;
     let status = input.u16();
     let body = input.rest();
     match kind {
@@ -130,14 +130,8 @@ fn run(bytes: &[u8]) {
         1 => answers(world, 200, body),
         2 => answers(world, status, body),
         3 => notification(world, body),
-        4 => {
-            let sealed = world.seal(body);
-            let resource = json!({"algorithm": "AEAD_AES_256_GCM", "nonce": "nnnnnnnnnnnn",
-                "associated_data": "", "ciphertext": sealed});
-            let whole =
-                json!({"id": "1", "event_type": "TRANSACTION.SUCCESS", "resource": resource});
-            notification(world, whole.to_string().as_bytes());
-        }
+        4 => sealed_notification(world, "TRANSACTION.SUCCESS", body),
+        5 => sealed_notification(world, "REFUND.SUCCESS", body),
         _ => certificates(world, body),
     }
 }
@@ -219,9 +213,19 @@ fn notification(world: &World, body: &[u8]) {
     let read = world
         .merchant
         .read_notification(&headers(&signature), body, NOW);
-    if let Ok(notification) = read {
-        paid_something(&notification.transaction.state);
+    match read.map(|notification| notification.news) {
+        Ok(News::Order(transaction)) => paid_something(&transaction.state),
+        // Only its numbers are told, and they are ours to ask about.
+        Ok(News::Refund(_)) | Err(_) => {}
     }
+}
+
+/// What the provider sealed and signed, whatever stands in it.
+fn sealed_notification(world: &World, event_type: &str, contents: &[u8]) {
+    let resource = json!({"algorithm": "AEAD_AES_256_GCM", "nonce": "nnnnnnnnnnnn",
+        "associated_data": "", "ciphertext": world.seal(contents)});
+    let whole = json!({"id": "1", "event_type": event_type, "resource": resource});
+    notification(world, whole.to_string().as_bytes());
 }
 
 /// A certificate that the provider sealed and signed, whatever stands in it.
@@ -238,7 +242,7 @@ fn certificates(world: &World, pem: &[u8]) {
     let credentials = world.vectors["credentials"].clone();
     let merchant = serde_json::from_value::<Credentials>(credentials)
         .ok()
-        .and_then(|known| Merchant::new(&known, "https://pay.example/v1").ok());
+        .and_then(|known| Merchant::new(&known).ok());
     if let Some(mut merchant) = merchant {
         // Signed by a key this merchant was not told of: refused after all was read.
         assert!(merchant.read_certificates_answer(&answer, NOW).is_err());

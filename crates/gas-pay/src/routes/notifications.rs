@@ -4,11 +4,13 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use gas_api::codes;
 use gas_http::Problem;
-use gas_tender_wechat::{Notification, NotificationError, SignatureError, TradeState};
+use gas_tender_wechat::{
+    News, Notification, NotificationError, RefundNews, SignatureError, TradeState,
+};
 
 use crate::server::Server;
 
-/// `POST /v1/notifications/wechat`: the provider tells of a payment. Its signature is verified over the
+/// `POST /v1/notifications/wechat`: the provider tells of a payment or a refund. Its signature is verified over the
 /// raw body; even so it only makes us ask the provider. Answered 204 once that is saved.
 pub(super) async fn wechat(
     Shared(server): Shared<Server>,
@@ -20,16 +22,22 @@ pub(super) async fn wechat(
         .wechat
         .read_notification(&headers, &body)
         .map_err(|error| refused(&error))?;
-    let Notification {
-        event_id,
-        transaction,
-    } = notification;
-    let told = match &transaction.state {
-        TradeState::Paid(payment) | TradeState::Refunding(payment) => Some(payment.amount),
-        TradeState::NotPaid | TradeState::Closed => None,
-    };
-    let order_no = transaction.number.to_string();
-    server.desk.notified(&order_no, &event_id, told).await?;
+    let Notification { event_id, news } = notification;
+    match news {
+        News::Order(transaction) => {
+            let told = match &transaction.state {
+                TradeState::Paid(payment) | TradeState::Refunding(payment) => Some(payment.amount),
+                TradeState::NotPaid | TradeState::Closed => None,
+            };
+            let order_no = transaction.number.to_string();
+            server.desk.notified(&order_no, &event_id, told).await?;
+        }
+        News::Refund(RefundNews { number, order }) => {
+            let (number, order_no) = (number.to_string(), order.to_string());
+            let notified = server.desk.refund_notified(&number, &order_no, &event_id);
+            notified.await?;
+        }
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -241,7 +241,12 @@ pub(super) fn save_refund(store: &Store, change: &RefundChange<'_>) -> Result<Sa
     }
     tx.put(|t| &mut t.refunds, refund.refund_id(), row);
     put_effects(&mut tx, &change.applied.effects, change.now);
-    done_in_memory(&mut tx, change.performed);
+    if let Some(id) = change.notification {
+        tx.put(|t| &mut t.notifications, key(id), ());
+    }
+    if let Some(effect_id) = change.performed {
+        done_in_memory(&mut tx, effect_id);
+    }
     tx.commit()?;
     Ok(Saved::Done)
 }

@@ -228,17 +228,8 @@ impl PayStore {
         if updated.rows_affected() == 0 {
             return Ok(Saved::Raced);
         }
-        if let Some(notification) = change.notification {
-            sqlx::query(
-                "INSERT INTO notifications (provider, event_id, order_no, received_at_ms)
-                 VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            )
-            .bind(notification.provider)
-            .bind(notification.event_id)
-            .bind(tender.order_no())
-            .bind(change.now.millis())
-            .execute(&mut *tx)
-            .await?;
+        if let Some(id) = change.notification {
+            put_notification(&mut tx, id, tender.order_no(), change.now).await?;
         }
         let effects = &change.applied.effects;
         put_effects(&mut tx, tender.vend_id(), effects, change.now).await?;
@@ -356,6 +347,25 @@ async fn put_effects(
             outbox::put(tx, &effect.id(), &vend_id, effect, effect.due_at(now)).await?;
         }
     }
+    Ok(())
+}
+
+async fn put_notification(
+    tx: &mut Transaction<'_, Engine>,
+    id: NotificationId<'_>,
+    order_no: &str,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO notifications (provider, event_id, order_no, received_at_ms)
+         VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )
+    .bind(id.provider)
+    .bind(id.event_id)
+    .bind(order_no)
+    .bind(now.millis())
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

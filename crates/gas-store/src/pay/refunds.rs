@@ -6,7 +6,10 @@ use sqlx::Sqlite as Engine;
 use sqlx::query::QueryAs;
 use sqlx::sqlite::SqliteArguments;
 
-use super::{Backend, PayStore, Saved, from_json, memory, put_effects, to_json};
+use super::{
+    Backend, NotificationId, PayStore, Saved, from_json, memory, put_effects, put_notification,
+    to_json,
+};
 use crate::outbox;
 use crate::sqlite::{Sqlite, StoreError};
 
@@ -56,8 +59,10 @@ pub struct RefundChange<'a> {
     pub version: i64,
     /// Our signed statement, where the money is back.
     pub refunded: Option<&'a str>,
-    /// The effect that has been performed.
-    pub performed: &'a str,
+    /// The effect that has been performed, if one led here.
+    pub performed: Option<&'a str>,
+    /// The notification that led here, if one did.
+    pub notification: Option<NotificationId<'a>>,
     /// The time.
     pub now: UnixMillis,
 }
@@ -147,7 +152,7 @@ impl PayStore {
         Ok(Begun::Done)
     }
 
-    /// Saves a change: refund, book, outbox and performed effect, in one transaction.
+    /// Saves a change: refund, book, outbox, notification and performed effect, in one transaction.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -174,7 +179,12 @@ impl PayStore {
         }
         let effects = &change.applied.effects;
         put_effects(&mut tx, refund.vend_id(), effects, change.now).await?;
-        outbox::done(&mut tx, change.performed, change.now).await?;
+        if let Some(id) = change.notification {
+            put_notification(&mut tx, id, refund.order_no(), change.now).await?;
+        }
+        if let Some(effect_id) = change.performed {
+            outbox::done(&mut tx, effect_id, change.now).await?;
+        }
         tx.commit().await?;
         Ok(Saved::Done)
     }

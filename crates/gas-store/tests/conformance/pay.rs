@@ -290,7 +290,8 @@ impl Walk {
             applied: &applied,
             version: row.version,
             refunded: stated.then_some(statement.as_str()),
-            performed: &self.some_effect(),
+            performed: Some(&self.some_effect()),
+            notification: None,
             now: self.now,
         };
         let saved = on_both!(self, store => store.save_refund(change));

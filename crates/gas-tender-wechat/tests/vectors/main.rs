@@ -9,10 +9,10 @@
 mod refunds;
 
 use gas_tender_wechat::{
-    Answer, Class, CloseOutcome, Credentials, Doubt, ErrorCode, KeyError, Merchant,
-    NotificationError, OpenError, Order, OrderError, OrderNumber, OrderNumberError, Payment,
-    PlatformKeys, ProviderError, Refund, RefundNumber, RefundOrder, RefundOrderError,
-    SignatureError, SignatureHeaders, TradeState, Transaction,
+    Answer, Class, CloseOutcome, Credentials, Doubt, ErrorCode, KeyError, Merchant, News,
+    NotificationError, NotifyUrl, NotifyUrlError, OpenError, Order, OrderError, OrderNumber,
+    OrderNumberError, Payment, PlatformKeys, ProviderError, Refund, RefundNews, RefundNumber,
+    RefundOrder, RefundOrderError, SignatureError, SignatureHeaders, TradeState, Transaction,
 };
 use gas_units::{Money, UnixMillis};
 use serde_json::Value;
@@ -73,7 +73,7 @@ impl Vectors {
     }
 
     fn merchant(&self) -> Merchant {
-        Merchant::new(&self.credentials(), &self.text("/notify_url")).unwrap()
+        Merchant::new(&self.credentials()).unwrap()
     }
 
     fn number(&self) -> OrderNumber {
@@ -138,6 +138,7 @@ fn order(vectors: &Vectors) -> Order {
         "燃气充值 gas top-up".to_owned(),
         Money::from_fen(20_000),
         expires,
+        vectors.text("/notify_url").parse().unwrap(),
     )
     .unwrap()
 }
@@ -164,7 +165,7 @@ fn requests_are_signed_byte_for_byte() {
     let pkcs1 = vectors.text("/credentials/merchant_private_key_pkcs1");
     for pem in [credentials.merchant_private_key.clone(), pkcs1] {
         credentials.merchant_private_key = pem;
-        let merchant = Merchant::new(&credentials, &vectors.text("/notify_url")).unwrap();
+        let merchant = Merchant::new(&credentials).unwrap();
         let (nonce, now) = (vectors.nonce(), vectors.now());
         for (name, request) in [
             (
@@ -223,7 +224,7 @@ fn without_a_public_key_no_serial_is_asked_for() {
     let mut credentials = vectors.credentials();
     credentials.public_key = None;
     credentials.public_key_id = None;
-    let merchant = Merchant::new(&credentials, &vectors.text("/notify_url")).unwrap();
+    let merchant = Merchant::new(&credentials).unwrap();
     let request = merchant
         .certificates(vectors.nonce(), vectors.now())
         .unwrap();
@@ -456,7 +457,7 @@ fn a_certificate_past_its_end_signs_nothing() {
     let vectors = Vectors::load();
     let mut credentials = vectors.credentials();
     credentials.platform_certificate = Some(vectors.text("/expired_certificate"));
-    let merchant = Merchant::new(&credentials, &vectors.text("/notify_url")).unwrap();
+    let merchant = Merchant::new(&credentials).unwrap();
     let message = vectors.message("answers", "by an expired certificate");
     let read = merchant.read_query_answer(vectors.number(), &message.answer(), vectors.now());
     let fault = SignatureError::KeyExpired(message.serial);
@@ -477,16 +478,35 @@ fn notifications_are_opened_and_compared() {
     for name in ["paid", "paid by public key"] {
         let notification = read(name).unwrap();
         assert_eq!(notification.event_id, "EV-2018022511223320873");
-        assert_eq!(notification.transaction.number, vectors.number());
-        assert_eq!(
-            notification.transaction.state,
-            TradeState::Paid(vectors.payment())
-        );
+        let News::Order(transaction) = notification.news else {
+            panic!("{name} is about an order");
+        };
+        assert_eq!(transaction.number, vectors.number());
+        assert_eq!(transaction.state, TradeState::Paid(vectors.payment()));
+    }
+    for name in ["refund done", "refund closed", "refund abnormal"] {
+        let news = News::Refund(RefundNews {
+            number: vectors.refund_number(),
+            order: vectors.number(),
+        });
+        assert_eq!(read(name).unwrap().news, news, "{name}");
     }
     for (name, fault) in [
         (
-            "refund",
-            NotificationError::EventType("REFUND.SUCCESS".to_owned()),
+            "strange event",
+            NotificationError::EventType("TRANSACTION.DREAMING".to_owned()),
+        ),
+        (
+            "refund of another merchant",
+            NotificationError::Mismatch("mchid"),
+        ),
+        (
+            "refund of another system's order",
+            NotificationError::Mismatch("out_trade_no"),
+        ),
+        (
+            "refund of a strange number",
+            NotificationError::Mismatch("out_refund_no"),
         ),
         (
             "other apiv3 key",
@@ -505,7 +525,12 @@ fn notifications_are_opened_and_compared() {
     ] {
         assert_eq!(read(name), Err(fault), "{name}");
     }
-    assert!(matches!(read("not json"), Err(NotificationError::Body(_))));
+    for name in ["not json", "a payment called a refund"] {
+        assert!(
+            matches!(read(name), Err(NotificationError::Body(_))),
+            "{name}"
+        );
+    }
 }
 
 #[test]
@@ -596,7 +621,7 @@ fn certificates_are_learned_from_nothing_but_the_api_v3_key() {
     let vectors = Vectors::load();
     let mut credentials = vectors.credentials();
     credentials.platform_certificate = None;
-    let mut merchant = Merchant::new(&credentials, &vectors.text("/notify_url")).unwrap();
+    let mut merchant = Merchant::new(&credentials).unwrap();
     let rotated = vectors.message("answers", "by the rotated certificate");
     let unknown = merchant.read_query_answer(vectors.number(), &rotated.answer(), vectors.now());
     let fault = SignatureError::UnknownSerial(rotated.serial.clone());
@@ -634,7 +659,7 @@ fn certificates_that_do_not_open_or_are_not_signed_teach_nothing() {
     let mut answer = vectors.message("answers", "certificates");
 
     credentials.apiv3_key = "f".repeat(32);
-    let mut merchant = Merchant::new(&credentials, &vectors.text("/notify_url")).unwrap();
+    let mut merchant = Merchant::new(&credentials).unwrap();
     let read = merchant.read_certificates_answer(&answer.answer(), vectors.now());
     assert_eq!(
         read,
@@ -655,7 +680,7 @@ fn unusable_credentials_are_named() {
     let fault = |change: fn(&mut Credentials)| {
         let mut credentials = vectors.credentials();
         change(&mut credentials);
-        Merchant::new(&credentials, &vectors.text("/notify_url")).err()
+        Merchant::new(&credentials).err()
     };
     assert_eq!(fault(|_| {}), None);
     assert_eq!(fault(|c| c.apiv3_key.push('x')), Some(KeyError::ApiV3Key));
@@ -676,14 +701,6 @@ fn unusable_credentials_are_named() {
         fault(|c| c.merchant_private_key = c.platform_certificate.clone().unwrap()),
         Some(KeyError::Pem("private key"))
     );
-    for url in [
-        "ftp://pay.example/",
-        "https://pay.example/n?a=1",
-        "pay.example",
-    ] {
-        let fault = Merchant::new(&vectors.credentials(), url).err();
-        assert_eq!(fault, Some(KeyError::NotifyUrl), "{url}");
-    }
     let mut keys = PlatformKeys::new();
     let pem = vectors.text("/credentials/public_key");
     assert_eq!(keys.add_public_key("01", &pem), Err(KeyError::PublicKeyId));
@@ -691,6 +708,25 @@ fn unusable_credentials_are_named() {
         keys.add_certificate(&pem),
         Err(KeyError::Pem("certificate"))
     );
+}
+
+#[test]
+fn an_address_that_the_provider_would_not_post_to_is_refused() {
+    let url = |length: usize| format!("http://{}", "a".repeat(length - 7));
+    for good in [Vectors::load().text("/notify_url"), url(255)] {
+        assert_eq!(good.parse::<NotifyUrl>().unwrap().as_str(), good);
+    }
+    let long = url(256);
+    for url in [
+        "ftp://pay.example/",
+        "https://pay.example/n?a=1",
+        "https://pay.example/n#a",
+        "pay.example",
+        "",
+        &long,
+    ] {
+        assert_eq!(url.parse::<NotifyUrl>(), Err(NotifyUrlError), "{url}");
+    }
 }
 
 #[test]
@@ -702,6 +738,7 @@ fn an_order_the_provider_would_refuse_is_not_made() {
             description.to_owned(),
             Money::from_fen(fen),
             UnixMillis::from_millis(expires),
+            vectors.text("/notify_url").parse().unwrap(),
         )
         .err()
     };

@@ -1,0 +1,11 @@
+use serde::{Deserialize, Serialize};
+
+/// What the provider is told with the order beside the tender's facts. A repeated call must say the same to
+/// the byte, or the provider refuses it; so it is kept with the tender, whatever the settings say by then.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Words {
+    /// Shown to the payer.
+    pub description: String,
+    /// Where the provider notifies us.
+    pub notify_url: String,
+}
