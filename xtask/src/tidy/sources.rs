@@ -4,10 +4,7 @@ use super::files::Tree;
 const LINES_MAX: usize = 800;
 
 /// Longer files, each with why it cannot be split.
-const LONG_FILES: &[(&str, &str)] = &[(
-    "crates/gas-pay/tests/server.rs",
-    "one rig with a provider, a cloud and a server, and the tests that need all three",
-)];
+const LONG_FILES: &[(&str, &str)] = &[];
 
 /// Files that may hold `unsafe`, each with why.
 const UNSAFE_FILES: &[(&str, &str)] = &[];
