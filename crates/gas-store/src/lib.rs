@@ -6,9 +6,11 @@
 
 pub mod cloud;
 pub mod company;
+mod gate;
 mod memory;
 pub mod outbox;
 pub mod pay;
 mod sqlite;
 
+pub use gate::Gate;
 pub use sqlite::{Sqlite, StoreError};

@@ -94,6 +94,19 @@ impl Sqlite {
         &self.readers
     }
 
+    /// Writes a copy of all that is committed to `file`, which must not be there yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn backup_to(&self, file: &Path) -> Result<(), StoreError> {
+        let file = file.to_string_lossy();
+        sqlx::query("VACUUM INTO ?")
+            .bind(file)
+            .execute(&self.readers)
+            .await?;
+        Ok(())
+    }
+
     /// Closes the file; what was committed is in it.
     pub async fn close(&self) {
         self.readers.close().await;

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::{Sqlite as Engine, Transaction};
 
+use crate::gate::Gate;
 use crate::memory::Memory;
 use crate::outbox::{self, Due};
 use crate::sqlite::{Sqlite, StoreError};
@@ -28,6 +29,7 @@ pub use readings::{MeterData, RECORDS_SHOWN, Reading, VENDS_SHOWN};
 #[derive(Clone, Debug)]
 pub struct CloudStore {
     db: Backend,
+    gate: Gate,
 }
 
 /// Where its rows are.
@@ -83,6 +85,7 @@ impl CloudStore {
         let db = Sqlite::open(file, &sqlx::migrate!("migrations/sqlite/cloud")).await?;
         Ok(Self {
             db: Backend::Sqlite(db),
+            gate: Gate::default(),
         })
     }
 
@@ -91,6 +94,7 @@ impl CloudStore {
     pub fn in_memory() -> Self {
         Self {
             db: Backend::Memory(Memory::default()),
+            gate: Gate::default(),
         }
     }
 
@@ -102,7 +106,8 @@ impl CloudStore {
             Backend::Memory(store) => Backend::Memory(store.backup()),
             Backend::Sqlite(db) => Backend::Sqlite(db.clone()),
         };
-        Self { db }
+        let gate = self.gate.clone();
+        Self { db, gate }
     }
 
     /// In memory: from now on every change fails as on a full disk, or none does. Nothing on SQLite.
@@ -118,6 +123,31 @@ impl CloudStore {
             panic!("this test is about a file");
         };
         db
+    }
+
+    /// The same store, whose transactions each pass this gate first.
+    #[must_use]
+    pub fn gated(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// Writes a copy of all that is committed now to `file`, which must not be there yet: a backup, while
+    /// the server goes on. Nothing in memory.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the file must not be used then.
+    pub async fn backup_to(&self, file: &Path) -> Result<(), StoreError> {
+        match &self.db {
+            Backend::Memory(_) => Ok(()),
+            Backend::Sqlite(db) => db.backup_to(file).await,
+        }
+    }
+
+    /// Where the rows are, once others have gone first.
+    async fn db(&self) -> &Backend {
+        self.gate.pass().await;
+        &self.db
     }
 
     /// Closes the file.
@@ -145,7 +175,7 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find(&self, vend_id: VendId) -> Result<Option<VendRow>, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return Ok(memory::find(store, vend_id)),
             Backend::Sqlite(db) => db,
         };
@@ -176,7 +206,7 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn version(&self, vend_id: VendId) -> Result<Option<u32>, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return Ok(memory::version(store, vend_id)),
             Backend::Sqlite(db) => db,
         };
@@ -197,7 +227,7 @@ impl CloudStore {
         request: Digest,
         now: UnixMillis,
     ) -> Result<Saved, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return memory::create(store, applied, request, now),
             Backend::Sqlite(db) => db,
         };
@@ -230,7 +260,7 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn save(&self, change: Change<'_>) -> Result<Saved, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return memory::save(store, &change),
             Backend::Sqlite(db) => db,
         };
@@ -259,7 +289,7 @@ impl CloudStore {
         now: UnixMillis,
         limit: u32,
     ) -> Result<Vec<Due<Effect>>, StoreError> {
-        match &self.db {
+        match self.db().await {
             Backend::Memory(store) => Ok(memory::due(store, receiver, now, limit)),
             Backend::Sqlite(db) => outbox::due(db, Some(receiver.id_prefix()), now, limit).await,
         }
@@ -270,7 +300,7 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn next_due(&self, receiver: Receiver) -> Result<Option<UnixMillis>, StoreError> {
-        match &self.db {
+        match self.db().await {
             Backend::Memory(store) => Ok(memory::next_due(store, receiver)),
             Backend::Sqlite(db) => outbox::next_due(db, Some(receiver.id_prefix())).await,
         }
@@ -281,7 +311,7 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn done(&self, effect_id: &str, now: UnixMillis) -> Result<(), StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return memory::done(store, effect_id),
             Backend::Sqlite(db) => db,
         };
@@ -301,7 +331,7 @@ impl CloudStore {
         attempts: u32,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return memory::postpone(store, effect_id, attempts, now),
             Backend::Sqlite(db) => db,
         };

@@ -37,7 +37,7 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn keep_nonce(&self, new: NewNonce, now: UnixMillis) -> Result<(), StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return memory::keep_nonce(store, new, now),
             Backend::Sqlite(db) => db,
         };
@@ -71,7 +71,7 @@ impl CloudStore {
         phone_key: PublicKeyHex,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => {
                 return Ok(memory::could_enrol(store, nonce, meter, phone_key, now));
             }
@@ -102,7 +102,7 @@ impl CloudStore {
         state: &BelievedState,
         now: UnixMillis,
     ) -> Result<Enrolling, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return memory::enrol(store, nonce, phone_key, state, now),
             Backend::Sqlite(db) => db,
         };
@@ -163,7 +163,7 @@ impl CloudStore {
         meter: MeterNumber,
         phone_key: PublicKeyHex,
     ) -> Result<bool, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return Ok(memory::is_enrolled(store, meter, phone_key)),
             Backend::Sqlite(db) => db,
         };
@@ -185,7 +185,7 @@ impl CloudStore {
         meter: MeterNumber,
         phone_key: PublicKeyHex,
     ) -> Result<(), StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return memory::revoke(store, meter, phone_key),
             Backend::Sqlite(db) => db,
         };

@@ -66,7 +66,7 @@ impl CloudStore {
         meter: MeterNumber,
         readings: &[Reading],
     ) -> Result<RecordsKept, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return memory::keep_readings(store, meter, readings),
             Backend::Sqlite(db) => db,
         };
@@ -102,7 +102,7 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn meter(&self, meter: MeterNumber) -> Result<MeterData, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return Ok(memory::meter(store, meter)),
             Backend::Sqlite(db) => db,
         };

@@ -48,7 +48,7 @@ impl CompanyStore {
         key: &SigningKey,
         now: UnixMillis,
     ) -> Result<StateOutcome, StoreError> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let message = status.sha256();
         if !tx
             .use_nonce(status.meter, status.nonce, message, now)

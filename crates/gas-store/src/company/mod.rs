@@ -26,6 +26,7 @@ use gas_statement::{Signed, SigningKey, Statement};
 use gas_token::Nonce;
 use gas_units::{MeterNumber, UnixMillis};
 
+use crate::gate::Gate;
 use crate::memory::Memory;
 use crate::sqlite::{Sqlite, StoreError};
 use tx::{Backend, NewAlarm, Tx};
@@ -43,6 +44,7 @@ pub use sales::{ReceiptOutcome, SaleRow, SellOutcome};
 #[derive(Clone, Debug)]
 pub struct CompanyStore {
     db: Backend,
+    gate: Gate,
 }
 
 /// What came of adding a meter.
@@ -75,7 +77,8 @@ impl CompanyStore {
     pub async fn open(file: &Path) -> Result<Self, StoreError> {
         let db = Sqlite::open(file, &sqlx::migrate!("migrations/sqlite/company")).await?;
         let db = Backend::Sqlite(db);
-        Ok(Self { db })
+        let gate = Gate::default();
+        Ok(Self { db, gate })
     }
 
     /// An empty store that ends with its last clone. Its futures are ready at the first poll.
@@ -83,6 +86,7 @@ impl CompanyStore {
     pub fn in_memory() -> Self {
         Self {
             db: Backend::Memory(Memory::default()),
+            gate: Gate::default(),
         }
     }
 
@@ -94,7 +98,8 @@ impl CompanyStore {
             Backend::Memory(store) => Backend::Memory(store.backup()),
             Backend::Sqlite(db) => Backend::Sqlite(db.clone()),
         };
-        Self { db }
+        let gate = self.gate.clone();
+        Self { db, gate }
     }
 
     /// A store in memory from now on refuses every change as on a full disk, or none; reading goes on. A
@@ -105,6 +110,25 @@ impl CompanyStore {
         }
     }
 
+    /// The same store, whose transactions each pass this gate first.
+    #[must_use]
+    pub fn gated(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// Writes a copy of all that is committed now to `file`, which must not be there yet: a backup, while
+    /// the server goes on. Nothing in memory.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the file must not be used then.
+    pub async fn backup_to(&self, file: &Path) -> Result<(), StoreError> {
+        match &self.db {
+            Backend::Memory(_) => Ok(()),
+            Backend::Sqlite(db) => db.backup_to(file).await,
+        }
+    }
+
     /// Closes the file.
     pub async fn close(&self) {
         if let Backend::Sqlite(db) = &self.db {
@@ -112,12 +136,22 @@ impl CompanyStore {
         }
     }
 
+    async fn begin(&self) -> Result<Tx, StoreError> {
+        self.gate.pass().await;
+        self.db.begin().await
+    }
+
+    async fn read(&self) -> Result<Tx, StoreError> {
+        self.gate.pass().await;
+        self.db.read().await
+    }
+
     /// Takes a meter into the books. A meter that is there already stays as it is.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn add_meter(&self, book: &MeterBook) -> Result<AddOutcome, StoreError> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         if let Some(known) = tx.find_book(book.meter).await? {
             return Ok(AddOutcome::Known(Box::new(known.book)));
         }
@@ -131,7 +165,7 @@ impl CompanyStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn meter(&self, meter: MeterNumber) -> Result<Option<MeterBook>, StoreError> {
-        let row = self.db.read().await?.find_book(meter).await?;
+        let row = self.read().await?.find_book(meter).await?;
         Ok(row.map(|row| row.book))
     }
 
@@ -146,7 +180,7 @@ impl CompanyStore {
         expires_at: UnixMillis,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         tx.forget_nonces(now).await?;
         for nonce in nonces {
             tx.insert_nonce(meter, *nonce, expires_at).await?;
@@ -160,7 +194,7 @@ impl CompanyStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn alarms(&self) -> Result<Vec<Alarm>, StoreError> {
-        self.db.read().await?.alarms().await
+        self.read().await?.alarms().await
     }
 }
 

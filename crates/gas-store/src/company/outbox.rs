@@ -64,7 +64,7 @@ impl CompanyStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn effect_done(&self, effect: &Effect, now: UnixMillis) -> Result<(), StoreError> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         tx.done(effect, now).await?;
         tx.commit().await
     }

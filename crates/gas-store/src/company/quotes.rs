@@ -47,7 +47,7 @@ impl CompanyStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn quote(&self, vend_id: VendId) -> Result<Option<QuoteRow>, StoreError> {
-        self.db.read().await?.find_quote(vend_id).await
+        self.read().await?.find_quote(vend_id).await
     }
 
     /// Learns from a status that answers a live nonce, and quotes from it. What was learned stays learned
@@ -64,7 +64,7 @@ impl CompanyStore {
         key: &SigningKey,
         now: UnixMillis,
     ) -> Result<QuoteOutcome, StoreError> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         if let Some(known) = tx.find_quote(inquiry.vend_id).await? {
             return Ok(if known.request == request {
                 QuoteOutcome::Quoted(known.quote)

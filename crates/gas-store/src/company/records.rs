@@ -35,7 +35,7 @@ impl CompanyStore {
         records: &[Proven<Record>],
         now: UnixMillis,
     ) -> Result<RecordsOutcome, StoreError> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let mut new = BTreeMap::new();
         for record in records.iter().filter(|record| record.meter == meter) {
             let kept = match new.get(&record.number) {

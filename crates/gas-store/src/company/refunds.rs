@@ -142,7 +142,7 @@ impl CompanyStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn refund(&self, refund_id: RefundId) -> Result<Option<RefundRow>, StoreError> {
-        self.db.read().await?.find_refund(refund_id).await
+        self.read().await?.find_refund(refund_id).await
     }
 
     /// Company rule 4: takes a sale back by a debit token. Again by the same id, it stands as it is.
@@ -156,7 +156,7 @@ impl CompanyStore {
         now: UnixMillis,
     ) -> Result<RefundOutcome, StoreError> {
         let sale = inquiry.sale.statement();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         if let Some(row) = tx.find_refund(inquiry.refund_id).await? {
             return Ok(if row.debit.vend_id == sale.vend_id {
                 RefundOutcome::Stands(Box::new(row))
@@ -209,7 +209,7 @@ impl CompanyStore {
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         let refund_id = refunded.statement().refund_id;
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let row = load_refund(&mut tx, refund_id).await?;
         match row.state {
             RefundState::Refunded => return Ok(()),
@@ -239,7 +239,7 @@ impl CompanyStore {
         &self,
         meter: MeterNumber,
     ) -> Result<Option<Tagged<Total>>, StoreError> {
-        let mut tx = self.db.read().await?;
+        let mut tx = self.read().await?;
         let book = tx.load_book(meter).await?.book;
         let shown = book.believed.map(|believed| believed.state.last_seq);
         match book.seq() {

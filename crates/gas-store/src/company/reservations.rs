@@ -31,7 +31,7 @@ impl CompanyStore {
         now: UnixMillis,
     ) -> Result<ReserveOutcome, StoreError> {
         let quote = quote.statement();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         if tx.find_sale(quote.vend_id).await?.is_some() {
             return Ok(ReserveOutcome::AlreadyIssued);
         }
@@ -64,7 +64,7 @@ impl CompanyStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn release(&self, vend_id: VendId, now: UnixMillis) -> Result<(), StoreError> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let released = match tx.find_reservation(vend_id).await? {
             Some(reservation) if reservation.state == ReservationState::Open => Reservation {
                 state: ReservationState::Released,

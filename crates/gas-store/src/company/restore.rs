@@ -36,7 +36,7 @@ impl CompanyStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn meters(&self) -> Result<Vec<MeterNumber>, StoreError> {
-        self.db.read().await?.meters().await
+        self.read().await?.meters().await
     }
 
     /// Quote and payment (compact JWS) of every sale of a meter that these books hold.
@@ -44,7 +44,7 @@ impl CompanyStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn payments(&self, meter: MeterNumber) -> Result<Vec<(String, String)>, StoreError> {
-        self.db.read().await?.payments(meter).await
+        self.read().await?.payments(meter).await
     }
 
     /// Company rule 6, for one meter: the first token of `epoch`, under which every sale that the books had
@@ -61,7 +61,7 @@ impl CompanyStore {
         key: &SigningKey,
         now: UnixMillis,
     ) -> Result<RestoreOutcome, StoreError> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let row = tx.load_book(meter).await?;
         if row.book.epoch == epoch && row.book.counter == 1 && knows_all(&mut tx, known).await? {
             return Ok(RestoreOutcome::Begun);

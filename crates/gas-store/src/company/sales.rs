@@ -57,7 +57,7 @@ impl CompanyStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn sale(&self, vend_id: VendId) -> Result<Option<SaleRow>, StoreError> {
-        self.db.read().await?.find_sale(vend_id).await
+        self.read().await?.find_sale(vend_id).await
     }
 
     /// Company rule 1: issues the token of a paid quote, exactly once. Again for the same payment, it is
@@ -72,7 +72,7 @@ impl CompanyStore {
         key: &SigningKey,
         now: UnixMillis,
     ) -> Result<SellOutcome, StoreError> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         if let Some(sale) = tx.find_sale(paid.vend_id()).await? {
             return Ok(if sale.payment_sha256 == paid.payment().sha256() {
                 SellOutcome::Issued(Box::new(sale))
@@ -109,7 +109,7 @@ impl CompanyStore {
         meter: MeterNumber,
         seq: Seq,
     ) -> Result<Option<Tagged<Total>>, StoreError> {
-        let row = self.db.read().await?.find_issue(meter, seq).await?;
+        let row = self.read().await?.find_issue(meter, seq).await?;
         Ok(row.map(|row| row.token))
     }
 
@@ -126,7 +126,7 @@ impl CompanyStore {
         key: &SigningKey,
         now: UnixMillis,
     ) -> Result<ReceiptOutcome, StoreError> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let meter = receipt.meter;
         let issue = tx.find_issue(meter, seq).await?.ok_or_else(|| {
             StoreError::Corrupt(format!("token {seq} of meter {meter} is missing"))

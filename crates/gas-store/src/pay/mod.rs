@@ -10,6 +10,7 @@ use gas_tender::{Applied, Effect, State, Tender};
 use gas_units::{Money, UnixMillis, VendId};
 use sqlx::{Sqlite as Engine, Transaction};
 
+use crate::gate::Gate;
 use crate::memory::Memory;
 use crate::outbox::{self, Due};
 use crate::sqlite::{Sqlite, StoreError};
@@ -21,6 +22,7 @@ pub use refunds::{Begun, NewRefund, PaidRow, RefundChange, RefundRow};
 #[derive(Clone, Debug)]
 pub struct PayStore {
     db: Backend,
+    gate: Gate,
 }
 
 /// Where its rows are.
@@ -87,6 +89,7 @@ impl PayStore {
         let db = Sqlite::open(file, &sqlx::migrate!("migrations/sqlite/pay")).await?;
         Ok(Self {
             db: Backend::Sqlite(db),
+            gate: Gate::default(),
         })
     }
 
@@ -95,6 +98,7 @@ impl PayStore {
     pub fn in_memory() -> Self {
         Self {
             db: Backend::Memory(Memory::default()),
+            gate: Gate::default(),
         }
     }
 
@@ -106,7 +110,8 @@ impl PayStore {
             Backend::Memory(store) => Backend::Memory(store.backup()),
             Backend::Sqlite(db) => Backend::Sqlite(db.clone()),
         };
-        Self { db }
+        let gate = self.gate.clone();
+        Self { db, gate }
     }
 
     /// In memory: from now on every change fails as on a full disk, or none does. Nothing on SQLite.
@@ -124,6 +129,31 @@ impl PayStore {
         db
     }
 
+    /// The same store, whose transactions each pass this gate first.
+    #[must_use]
+    pub fn gated(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// Writes a copy of all that is committed now to `file`, which must not be there yet: a backup, while
+    /// the server goes on. Nothing in memory.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the file must not be used then.
+    pub async fn backup_to(&self, file: &Path) -> Result<(), StoreError> {
+        match &self.db {
+            Backend::Memory(_) => Ok(()),
+            Backend::Sqlite(db) => db.backup_to(file).await,
+        }
+    }
+
+    /// Where the rows are, once others have gone first.
+    async fn db(&self) -> &Backend {
+        self.gate.pass().await;
+        &self.db
+    }
+
     /// Closes the file.
     pub async fn close(&self) {
         if let Backend::Sqlite(db) = &self.db {
@@ -136,7 +166,7 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find(&self, vend_id: VendId) -> Result<Option<TenderRow>, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return Ok(memory::find(store, vend_id)),
             Backend::Sqlite(db) => db,
         };
@@ -153,7 +183,7 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find_by_order(&self, order_no: &str) -> Result<Option<TenderRow>, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return Ok(memory::find_by_order(store, order_no)),
             Backend::Sqlite(db) => db,
         };
@@ -176,7 +206,7 @@ impl PayStore {
         quote: &str,
         now: UnixMillis,
     ) -> Result<Saved, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return memory::create(store, applied, quote, now),
             Backend::Sqlite(db) => db,
         };
@@ -208,7 +238,7 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn save(&self, change: Change<'_>) -> Result<Saved, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return memory::save(store, &change),
             Backend::Sqlite(db) => db,
         };
@@ -245,7 +275,7 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn knows_notification(&self, id: NotificationId<'_>) -> Result<bool, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return Ok(memory::knows_notification(store, id)),
             Backend::Sqlite(db) => db,
         };
@@ -264,7 +294,7 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn transfers(&self) -> Result<Vec<Transfer>, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return Ok(memory::transfers(store)),
             Backend::Sqlite(db) => db,
         };
@@ -281,7 +311,7 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn due(&self, now: UnixMillis, limit: u32) -> Result<Vec<Due<Effect>>, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return Ok(memory::due(store, now, limit)),
             Backend::Sqlite(db) => db,
         };
@@ -293,7 +323,7 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn next_due(&self) -> Result<Option<UnixMillis>, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return Ok(memory::next_due(store)),
             Backend::Sqlite(db) => db,
         };
@@ -305,7 +335,7 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn done(&self, effect_id: &str, now: UnixMillis) -> Result<(), StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return memory::done(store, effect_id),
             Backend::Sqlite(db) => db,
         };
@@ -325,7 +355,7 @@ impl PayStore {
         attempts: u32,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return memory::postpone(store, effect_id, attempts, now),
             Backend::Sqlite(db) => db,
         };

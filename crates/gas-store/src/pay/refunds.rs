@@ -88,7 +88,7 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find_refund(&self, id: RefundId) -> Result<Option<RefundRow>, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return Ok(memory::find_refund(store, id)),
             Backend::Sqlite(db) => db,
         };
@@ -103,7 +103,7 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn find_refund_of(&self, vend_id: VendId) -> Result<Option<RefundRow>, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return Ok(memory::find_refund_of(store, vend_id)),
             Backend::Sqlite(db) => db,
         };
@@ -118,7 +118,7 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn begin_refund(&self, new: NewRefund<'_>) -> Result<Begun, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return memory::begin_refund(store, &new),
             Backend::Sqlite(db) => db,
         };
@@ -157,7 +157,7 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn save_refund(&self, change: RefundChange<'_>) -> Result<Saved, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return memory::save_refund(store, &change),
             Backend::Sqlite(db) => db,
         };
@@ -194,7 +194,7 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn paid_of(&self, meter: MeterNumber) -> Result<Vec<PaidRow>, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return Ok(memory::paid_of(store, meter)),
             Backend::Sqlite(db) => db,
         };
@@ -221,7 +221,7 @@ impl PayStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn fence(&self, meter: MeterNumber, epoch: u8) -> Result<u8, StoreError> {
-        let db = match &self.db {
+        let db = match self.db().await {
             Backend::Memory(store) => return memory::fence(store, meter, epoch),
             Backend::Sqlite(db) => db,
         };
