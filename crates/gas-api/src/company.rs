@@ -110,6 +110,9 @@ pub struct Reserved {
 pub struct SaleWanted {
     /// The payment server's signed statement, typ `pilotlight-payment+jws`.
     pub payment: Jws,
+    /// The company's signed quote, for books that were put back to a backup and lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Jws>,
 }
 
 /// Where a sale stands.

@@ -151,7 +151,8 @@ impl Dispatch {
             return self.moot(id).await;
         }
         let payment = vend.payment().ok_or("a sale without a payment")?.clone();
-        let wanted = SaleWanted { payment };
+        let quote = Some(vend.quote().clone());
+        let wanted = SaleWanted { payment, quote };
         let event = match verdict(self.cloud.company().sell(vend_id, wanted).await)? {
             Ok(sale) => Event::TokenIssued(IssuedToken::verify(&sale, self.cloud.company_key())?),
             Err(why) => {

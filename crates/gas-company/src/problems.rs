@@ -201,6 +201,14 @@ pub(crate) fn not_the_payment_servers(error: StatementError) -> Problem {
     .hint("Send the statement exactly as the payment server gave it.")
 }
 
+pub(crate) fn not_our_quote(error: &StatementError) -> Problem {
+    Problem::unprocessable(
+        codes::STATEMENT_FORGED,
+        format!("This is not a quote that this company signed: {error}. Nothing was issued."),
+    )
+    .hint("Send the quote exactly as this company gave it.")
+}
+
 pub(crate) fn not_paid(error: ChainError) -> Problem {
     let code = match error {
         ChainError::Amount(_) => codes::AMOUNT_MISMATCH,

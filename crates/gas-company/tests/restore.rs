@@ -66,8 +66,8 @@ async fn status(company: &Company, meter: &Meter) -> HexBytes {
     meter.status(&company.nonces(wanted).await.unwrap().asks[0])
 }
 
-/// A vend paid and issued; the payment server remembers it.
-async fn buy(company: &Company, pay: &mut Pay, meter: &Meter, vend_id: VendId) -> HexBytes {
+/// A vend quoted and paid; the payment server remembers it.
+async fn pays(company: &Company, pay: &mut Pay, meter: &Meter, vend_id: VendId) -> MeterPayment {
     let wanted = QuoteWanted {
         meter: meter.number,
         status: status(company, meter).await,
@@ -87,14 +87,63 @@ async fn buy(company: &Company, pay: &mut Pay, meter: &Meter, vend_id: VendId) -
         paid_at_ms: NOW,
     };
     let payment = Jws(Signed::sign(&pay_key(), payment).unwrap().into_parts().0);
-    pay.payments.push(MeterPayment {
+    let paid = MeterPayment {
         quote: made.quote,
-        payment: payment.clone(),
+        payment,
         refund_order: None,
         refunded: None,
-    });
-    let sale = company.sell(vend_id, SaleWanted { payment }).await;
-    sale.unwrap().token
+    };
+    pay.payments.push(paid.clone());
+    paid
+}
+
+/// A vend paid and issued.
+async fn buy(company: &Company, pay: &mut Pay, meter: &Meter, vend_id: VendId) -> HexBytes {
+    let payment = pays(company, pay, meter, vend_id).await.payment;
+    let wanted = SaleWanted {
+        payment,
+        quote: None,
+    };
+    company.sell(vend_id, wanted).await.unwrap().token
+}
+
+/// The backup is older than the quote, and the payment came after the books were restored.
+#[tokio::test]
+async fn a_forgotten_quote_that_is_paid_later_is_issued_for_once_it_is_given_back() {
+    let (store, before, mut meter) = begin().await;
+    let backup = store.backup();
+    let paid = pays(&before, &mut Pay::default(), &meter, vend(1)).await;
+    drop((before, store));
+
+    let company = company(&backup);
+    company.restore(1, &Pay::default()).await.unwrap();
+    let reported = StateReported {
+        meter: meter.number,
+        status: status(&company, &meter).await,
+    };
+    let state = company.report_state(reported).await.unwrap();
+    let waiting = state.waiting.unwrap();
+    tell(&company, &mut meter, &waiting).await;
+    let sell = async |quote: Option<Jws>| {
+        let payment = paid.payment.clone();
+        company.sell(vend(1), SaleWanted { payment, quote }).await
+    };
+    let refused = async |quote: Option<Jws>| sell(quote).await.unwrap_err().outside().code.clone();
+    assert_eq!(refused(None).await, "vend_unknown");
+    // Signed by another key than the company's.
+    assert_eq!(
+        refused(Some(paid.payment.clone())).await,
+        "statement_forged"
+    );
+    let sale = sell(Some(paid.quote.clone())).await.unwrap();
+    assert_eq!(
+        sell(None).await.unwrap(),
+        sale,
+        "the quote is in the books again"
+    );
+    assert_eq!(meter.account.balance, 0);
+    tell(&company, &mut meter, &sale.token).await;
+    assert_eq!(meter.account.balance, 5_000);
 }
 
 async fn tell(

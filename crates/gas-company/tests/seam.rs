@@ -59,6 +59,7 @@ async fn a_vend_by_the_methods_alone() {
     let payment = Signed::sign(&pay_key(), bench.payment(&quote)).unwrap();
     let wanted = SaleWanted {
         payment: Jws(payment.into_parts().0),
+        quote: None,
     };
     let sale = company.sell(vend(1), wanted).await.unwrap();
     assert_eq!(company.sale(vend(1)).await.unwrap(), sale);

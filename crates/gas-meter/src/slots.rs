@@ -86,6 +86,8 @@ pub fn newest(memory: &[u8]) -> Option<Found<'_>> {
 
 /// The newest whole snapshot of a memory that was read twice. A slot that reads otherwise the second
 /// time is not whole: a cell whose write was cut stands between zero and one and may be read as either.
+/// It may also read alike twice and not the third time: whoever goes on from a snapshot writes it to the
+/// other slot before anybody is told of it.
 #[must_use]
 pub fn newest_steady<'a>(memory: &'a [u8], again: &[u8]) -> Option<Found<'a>> {
     whole(memory)

@@ -388,7 +388,9 @@ fn control_commands_that_are_none_are_refused_and_the_meter_lives_on() {
             "{wrong}"
         );
     }
-    let endless = meter.ask(&"x".repeat(5000));
+    // It answers and hangs up before it has read all of it: the rest of what is written may find nobody.
+    let _rest = meter.control.get_mut().write_all(&[b'x'; 5000]);
+    let endless = meter.answer();
     assert_eq!(endless["error"], "a command has at most 1024 bytes");
     meter.control = place.control();
     meter.show().adds_up();

@@ -19,6 +19,9 @@ use crate::peers::{CloudPeer, Provider};
 use crate::refunds;
 use crate::wechat::NAME;
 
+/// How long an order may be paid at most, ms: WeChat Pay's `code_url` is valid for 2 h.
+const PAYABLE_MAX_MS: i64 = 2 * 3_600_000;
+
 /// How often a lost race is run again; each loss means that somebody else got on.
 pub(crate) const RACES_MAX: u32 = 16;
 
@@ -125,7 +128,10 @@ impl Desk {
             quote_hash: quote_hash(quote).to_string(),
             amount: statement.payable(),
             provider: NAME.to_owned(),
-            expires_at: statement.valid_until_ms,
+            // Where the company's clock was hours ahead, nobody is kept from paying for something else as long.
+            expires_at: statement
+                .valid_until_ms
+                .min(now.plus_millis(PAYABLE_MAX_MS)),
         };
         let vend_id = wanted.vend_id;
         let applied =

@@ -160,7 +160,13 @@ impl Walk<'_> {
             Step::ReadStatus => self.read_status(top_up).await?,
             Step::Begin(wanted) => answered(self.cloud.begin(id, &wanted).await)?,
             Step::Offer => self.offer(top_up).await?,
-            Step::OpenTender(consent) => answered(self.cloud.open_tender(id, &consent).await)?,
+            Step::OpenTender { consent, after_ms } => {
+                if let Some(vend) = top_up.vend().filter(|_| after_ms > 0) {
+                    progress(&waiting_for(vend));
+                }
+                sleep(Duration::from_millis(after_ms.into())).await;
+                answered(self.cloud.open_tender(id, &consent).await)?
+            }
             Step::Pay(request) => self.pay(top_up, &request).await?,
             Step::Confirm(consent) => answered(self.cloud.confirm(id, &consent).await)?,
             Step::Follow { after_version } => self.follow(top_up, after_version).await?,

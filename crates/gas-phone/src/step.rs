@@ -56,8 +56,13 @@ pub enum Step {
     Begin(VendWanted),
     /// Show the quote; then [`Event::Agreed`] or [`Event::Declined`].
     Offer,
-    /// `POST .../tender`; then [`Event::Vend`] or [`Event::Refused`].
-    OpenTender(Consent),
+    /// `POST .../tender`, after waiting; then [`Event::Vend`] or [`Event::Refused`].
+    OpenTender {
+        /// What the customer agreed to.
+        consent: Consent,
+        /// How long to wait before, ms: it was refused a moment ago, and the vend tells why.
+        after_ms: u32,
+    },
     /// Show the payment request, and follow the vend meanwhile; when the user says that it is paid,
     /// [`Event::Confirmed`].
     Pay(PaymentRequest),

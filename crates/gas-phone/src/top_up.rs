@@ -14,6 +14,10 @@ use crate::trust::{Distrust, Expected, Trust};
 /// How long to leave the card alone after "not yet", ms (link.md section 4, IN_PROGRESS).
 const CARD_AGAIN_MS: u32 = 1_000;
 
+/// How long until a payment request that was refused is asked for again, ms: what stands in the way (another
+/// purchase, say) takes minutes.
+const TENDER_AGAIN_MS: u32 = 10_000;
+
 /// Longest wait before a token is delivered anew, ms: each delivery is written into the card's flash.
 const ANEW_MAX_MS: u32 = 60_000;
 
@@ -72,8 +76,12 @@ pub struct TopUp {
 enum Behind {
     /// Nothing.
     Unknown,
-    /// The vend in this state and version.
-    At { state: VendState, version: u32 },
+    /// The vend in this state and version; `refused`: what was asked for last.
+    At {
+        state: VendState,
+        version: u32,
+        refused: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -218,7 +226,7 @@ impl TopUp {
             VendState::Quoted | VendState::TenderRequested if self.agreed_at_ms.is_none() => {
                 Step::Offer
             }
-            VendState::Quoted => Step::OpenTender(consent(vend)),
+            VendState::Quoted => open_tender(vend, vend.obstacle.is_some()),
             VendState::TenderRequested => self.paying(vend),
             VendState::Expired => Step::End(Ending::Expired),
             VendState::TenderConfirmed => follow(vend),
@@ -256,8 +264,12 @@ impl TopUp {
         let behind = self.behind.filter(|_| needed)?;
         Some(match behind {
             Behind::Unknown => self.begin(status),
-            Behind::At { state, version } => match state {
-                VendState::Quoted => Step::OpenTender(consent(vend)),
+            Behind::At {
+                state,
+                version,
+                refused,
+            } => match state {
+                VendState::Quoted => open_tender(vend, refused),
                 VendState::TenderRequested | VendState::Expired if self.led_on => Step::Follow {
                     after_version: version,
                 },
@@ -407,7 +419,12 @@ impl TopUp {
             let version = vend.version;
             // Once it is told, it asks by itself.
             self.led_on = vend.consented_at_ms.is_some();
-            self.behind = Some(Behind::At { state, version });
+            let refused = vend.obstacle.is_some();
+            self.behind = Some(Behind::At {
+                state,
+                version,
+                refused,
+            });
             return Ok(());
         }
         self.behind = None;
@@ -612,6 +629,13 @@ fn disbelieved(code: &str) -> bool {
 /// By which id RESULT is asked: another one than the delivery's own, and always the same.
 fn result_id(RequestId(delivery): RequestId) -> RequestId {
     RequestId(delivery.map(|byte| !byte))
+}
+
+fn open_tender(vend: &Vend, refused: bool) -> Step {
+    Step::OpenTender {
+        consent: consent(vend),
+        after_ms: if refused { TENDER_AGAIN_MS } else { 0 },
+    }
 }
 
 const fn consent(vend: &Vend) -> Consent {

@@ -1,7 +1,8 @@
+use gas_api::Jws;
 use gas_api::company::{Sale, SaleWanted};
 use gas_http::Problem;
 use gas_sales::PaidQuote;
-use gas_statement::{Payment, Signed};
+use gas_statement::{Payment, Quote, Signed};
 use gas_store::company::SellOutcome;
 use gas_units::VendId;
 
@@ -17,7 +18,7 @@ impl Company {
     pub async fn sell(&self, vend_id: VendId, wanted: SaleWanted) -> Result<Sale, Problem> {
         let payment = Signed::<Payment>::verify(&wanted.payment.0, self.pay_key())
             .map_err(problems::not_the_payment_servers)?;
-        let quote = self.own_quote(vend_id).await?;
+        let quote = self.quote_for_sale(vend_id, wanted.quote.as_ref()).await?;
         let paid = PaidQuote::new(quote, payment).map_err(problems::not_paid)?;
         let book = self.book(paid.quote().statement().meter).await?;
         let keys = self.keys_of(&book);
@@ -31,6 +32,25 @@ impl Company {
             SellOutcome::IdReused => Err(problems::id_reused(vend_id)),
             SellOutcome::Refused(refusal) => Err(problems::not_issued(refusal)),
         }
+    }
+
+    /// The quote that was paid: ours, from the books, or where a backup lacks it, as it is given back.
+    async fn quote_for_sale(
+        &self,
+        vend_id: VendId,
+        given: Option<&Jws>,
+    ) -> Result<Signed<Quote>, Problem> {
+        let row = self.store().quote(vend_id).await.map_err(Problem::ours)?;
+        let quote = match (row, given) {
+            (Some(row), _) => Signed::verify(&row.quote, self.own_key()).map_err(Problem::ours)?,
+            (None, Some(given)) => Signed::<Quote>::verify(&given.0, self.own_key())
+                .map_err(|error| problems::not_our_quote(&error))?,
+            (None, None) => return Err(problems::vend_unknown(vend_id)),
+        };
+        if quote.statement().vend_id != vend_id {
+            return Err(problems::vend_unknown(vend_id));
+        }
+        Ok(quote)
     }
 
     /// Where a sale stands, with its token.

@@ -79,7 +79,7 @@ impl Nvm {
         };
         let length = u64::try_from(2 * SLOT_LEN).context("the memory is too long")?;
         nvm.file.set_len(length).context("cannot size the memory")?;
-        nvm.write(snapshot)?;
+        nvm.write(snapshot.as_slice())?;
         fs::rename(&unfinished, &path)
             .with_context(|| format!("cannot make {}", path.display()))?;
         File::open(data_dir)
@@ -89,9 +89,9 @@ impl Nvm {
     }
 
     /// Writes a snapshot to the slot that does not hold the newest one. When this returns, it is durable.
-    pub(crate) fn write(&mut self, snapshot: &SnapshotBytes) -> anyhow::Result<()> {
+    pub(crate) fn write(&mut self, snapshot: &[u8]) -> anyhow::Result<()> {
         let (slot, counter) = (self.slot.other(), self.counter + 1);
-        let sealed = seal(counter, snapshot.as_slice());
+        let sealed = seal(counter, snapshot);
         let offset = u64::try_from(slot.offset()).context("the memory is too long")?;
         self.file
             .write_all_at(&sealed, offset)

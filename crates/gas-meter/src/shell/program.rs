@@ -151,7 +151,7 @@ impl Meter {
         let mut reported = None;
         for effect in self.core.handle(event) {
             match effect {
-                Effect::Persist(snapshot) => self.nvm.write(&snapshot)?,
+                Effect::Persist(snapshot) => self.nvm.write(snapshot.as_slice())?,
                 Effect::Transmit { wire, delay_ms } => self
                     .tty
                     .transmit(wire, Duration::from_millis(delay_ms.into())),
@@ -164,7 +164,7 @@ impl Meter {
     fn stop(mut self) -> anyhow::Result<()> {
         self.live_on()?;
         let snapshot = self.core.snapshot();
-        self.nvm.write(&snapshot)?;
+        self.nvm.write(snapshot.as_slice())?;
         tracing::info!(meter = %self.core.number(), "stopped; the meter goes on from here");
         Ok(())
     }
@@ -186,10 +186,12 @@ fn announce(core: &MeterCore, tty: &Path) -> anyhow::Result<()> {
 fn open_meter(args: &RunArgs) -> anyhow::Result<(Nvm, MeterCore)> {
     let provision = read_provision(&args.provision)?;
     match Nvm::open(&args.data_dir)? {
-        Some((nvm, snapshot)) => {
+        Some((mut nvm, snapshot)) => {
             let core = MeterCore::restore(&snapshot)
                 .context("the meter's memory cannot be read; nothing was changed")?;
             check_same_meter(&core, &provision)?;
+            // Before anybody is told of it: a cell whose write was cut may read well now and not the next time.
+            nvm.write(&snapshot)?;
             Ok((nvm, core))
         }
         None => {

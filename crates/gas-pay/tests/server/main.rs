@@ -83,6 +83,20 @@ async fn lost_answers_and_repeated_notifications_change_nothing() {
     assert_eq!(bench.booked().await, 5000);
 }
 
+/// The company's clock was nine hours ahead when it made the quote.
+#[tokio::test]
+async fn no_order_can_be_paid_for_longer_than_two_hours() {
+    let bench = Bench::new().await;
+    let before = now();
+    let far = before.plus_millis(9 * 3_600_000);
+    let (status, body) = bench.put(1, &quote_by(&company(), 1, 5000, far)).await;
+    assert_eq!(status, 200, "{body}");
+    let tender: ShownTender = serde_json::from_value(body).unwrap();
+    let expires = tender.payment_request.unwrap().expires_at_ms;
+    let two_hours = 2 * 3_600_000;
+    assert!((before.plus_millis(two_hours)..=now().plus_millis(two_hours)).contains(&expires));
+}
+
 #[tokio::test]
 async fn only_the_companys_own_quote_for_this_vend_is_asked_payment_for() {
     let bench = Bench::new().await;

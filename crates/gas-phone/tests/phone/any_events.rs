@@ -237,10 +237,13 @@ fn live(top_up: &TopUp, event: Event) -> TopUp {
         assert!(next.receipt().is_none() && disbelieves(&event), "{event:?}");
     }
     // Offered once, and paid only after that.
-    let pays = matches!(step, Step::OpenTender(_) | Step::Pay(_) | Step::Confirm(_));
+    let pays = matches!(
+        step,
+        Step::OpenTender { .. } | Step::Pay(_) | Step::Confirm(_)
+    );
     let paid = matches!(
         before,
-        Step::OpenTender(_) | Step::Pay(_) | Step::Confirm(_)
+        Step::OpenTender { .. } | Step::Pay(_) | Step::Confirm(_)
     );
     assert!(!(paid && step == Step::Offer), "{event:?}");
     if pays && !paid {
@@ -262,7 +265,7 @@ fn finish(mut top_up: TopUp, life: &[Vend]) -> TopUp {
             Step::ReadStatus => Event::StatusRead(status()),
             Step::Begin(_) => Event::Vend(life[0].clone()),
             Step::Offer => Event::Agreed(NOW),
-            Step::OpenTender(_) => Event::Vend(life[2].clone()),
+            Step::OpenTender { .. } => Event::Vend(life[2].clone()),
             Step::Pay(_) => Event::Confirmed(NOW),
             Step::Confirm(_) => Event::Vend(at(VendState::TenderRequested).clone()),
             Step::Follow { after_version } => {

@@ -108,6 +108,13 @@ fn consent() -> Consent {
     }
 }
 
+fn open_tender() -> Step {
+    Step::OpenTender {
+        consent: consent(),
+        after_ms: 0,
+    }
+}
+
 fn begin(status: HexBytes) -> Step {
     Step::Begin(VendWanted {
         meter: meter(),
@@ -169,7 +176,7 @@ fn the_whole_life_step_by_step() {
     phone.leads(Event::StatusRead(status()), &begin(status()));
     let quoted = phone.papers.vend(VendState::Quoted, 1);
     phone.leads(Event::Vend(quoted), &Step::Offer);
-    phone.leads(Event::Agreed(NOW), &Step::OpenTender(consent()));
+    phone.leads(Event::Agreed(NOW), &open_tender());
     let mut requested = phone.papers.vend(VendState::TenderRequested, 2);
     requested.payment_request = None;
     phone.leads(Event::Vend(requested.clone()), &follow(2));
@@ -354,7 +361,7 @@ fn refused_at_the_tender_is_the_end_unless_the_state_is_only_another() {
     let wrong = problem(codes::WRONG_STATE);
     let error = EventError::Refused(Box::new(wrong.clone()));
     phone.refuses(Event::Refused(wrong), &error);
-    assert_eq!(phone.next(), Step::OpenTender(consent()));
+    assert_eq!(phone.next(), open_tender());
     phone.shown(VendState::TenderConfirmed, 4);
     assert_eq!(phone.next(), follow(4));
 }
@@ -421,7 +428,7 @@ fn a_cloud_that_has_forgotten_is_led_on() {
     phone.leads(unknown, &begin(status()));
     let shown = |phone: &Phone, state, version| Event::Vend(phone.papers.vend(state, version));
     let quoted = shown(&phone, VendState::Quoted, 1);
-    phone.leads(quoted, &Step::OpenTender(consent()));
+    phone.leads(quoted, &open_tender());
     let mut requested = phone.papers.vend(VendState::TenderRequested, 2);
     requested.consented_at_ms = None;
     phone.leads(Event::Vend(requested.clone()), &Step::Confirm(consent()));
@@ -439,7 +446,20 @@ fn a_cloud_that_has_forgotten_keeps_no_token_from_the_meter() {
     phone.shown(VendState::Quoted, 1);
     assert_eq!(phone.next(), deliver(ID, 0));
     let answer = to_deliver(ID, Status::Ok, &receipt().0);
-    phone.leads(Event::Card(answer), &Step::OpenTender(consent()));
+    phone.leads(Event::Card(answer), &open_tender());
+}
+
+/// Another purchase is under way, say: nobody asks the cloud ten times a second until it is over.
+#[test]
+fn a_refused_payment_request_is_asked_for_again_after_a_while() {
+    let mut phone = Phone::agreed();
+    let mut refused = phone.papers.vend(VendState::Quoted, 2);
+    refused.obstacle = Some(obstacle(codes::TENDER_OPEN));
+    let again = Step::OpenTender {
+        consent: consent(),
+        after_ms: 10_000,
+    };
+    phone.leads(Event::Vend(refused), &again);
 }
 
 #[test]

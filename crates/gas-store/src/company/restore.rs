@@ -116,6 +116,19 @@ async fn refund_of(tx: &mut Tx, vend_id: VendId) -> Result<Option<RefundRow>, St
     }
 }
 
+/// Keeps a paid quote that the books have forgotten.
+pub(super) async fn keep_quote(tx: &mut Tx, paid: &PaidQuote) -> Result<(), StoreError> {
+    if tx.find_quote(paid.vend_id()).await?.is_some() {
+        return Ok(());
+    }
+    let new = NewQuote {
+        signed: paid.quote(),
+        // What was asked is forgotten; the quote itself stands for it.
+        request: paid.quote().sha256(),
+    };
+    tx.insert_quote(&new).await
+}
+
 /// A forgotten sale, under the epoch's token: that one brings its credit to the meter.
 async fn enter_sale(
     tx: &mut Tx,
@@ -128,14 +141,7 @@ async fn enter_sale(
     if tx.find_sale(vend_id).await?.is_some() {
         return Ok(());
     }
-    if tx.find_quote(vend_id).await?.is_none() {
-        let new = NewQuote {
-            signed: paid.quote(),
-            // What was asked is forgotten; the quote itself stands for it.
-            request: paid.quote().sha256(),
-        };
-        tx.insert_quote(&new).await?;
-    }
+    keep_quote(tx, paid).await?;
     let quote = paid.quote().statement();
     let issue = Issue {
         vend_id,

@@ -6,6 +6,7 @@ use gas_token::{Receipt, ReceiptResult, Seq, Tagged, Total};
 use gas_units::{MeterNumber, Money, UnixMillis, VendId};
 
 use super::learn::{Learned, Message, learn};
+use super::restore::keep_quote;
 use super::tx::{IssueKind, IssueRow, NewAlarm, Reservation, ReservationState};
 use super::{CompanyStore, raise_alarm, sign};
 use crate::sqlite::StoreError;
@@ -85,6 +86,7 @@ impl CompanyStore {
             Ok(issuance) => issuance,
             Err(refusal) => return Ok(SellOutcome::Refused(refusal)),
         };
+        keep_quote(&mut tx, paid).await?;
         tx.insert_issue(&issue_row(paid, &issuance, now)).await?;
         let sale = sale_row(paid, &issuance, key)?;
         tx.insert_sale(&sale, paid.payment().compact()).await?;

@@ -95,7 +95,8 @@ impl Applied {
                 reserving: Reserving::Pay(why),
             }) if *attempts == attempt => {
                 let why = why.clone();
-                if why.code == codes::QUOTE_EXPIRED {
+                // A quote that the company has forgotten, with an old backup, cannot be paid any more either.
+                if [codes::QUOTE_EXPIRED, codes::VEND_UNKNOWN].contains(&why.code.as_str()) {
                     self.enter(Stage::Expired);
                 } else {
                     self.vend.stage = Stage::Quoted(Quoted {

@@ -337,6 +337,25 @@ fn every_event_does_in_every_state_what_the_table_says() {
     assert_eq!(table, TABLE, "got:\n{table}");
 }
 
+/// Its books were put back to a backup: what nobody can pay any more is told at once, and late money brings
+/// it back.
+#[test]
+fn a_quote_that_the_company_has_forgotten_expires() {
+    let asked = Event::TenderAsked {
+        quote_hash: quote_hash(),
+    };
+    let forgotten = Event::ReservationRefused {
+        attempt: 1,
+        why: why(codes::VEND_UNKNOWN),
+    };
+    let events = [asked, forgotten, Event::NoTender { attempt: 1 }];
+    let live = |vend: Vend, event: Event| vend.apply(event, NOW).unwrap().vend;
+    let vend = events.into_iter().fold(new_vend(), live);
+    assert_eq!(vend.state(), VendState::Expired);
+    let paid = live(vend, Event::PaymentConfirmed(payment(|_| {})));
+    assert_eq!(paid.state(), VendState::TenderConfirmed);
+}
+
 #[test]
 fn an_opening_is_moot_once_the_vend_has_expired_without_it() {
     let awaited = |vend: &Vend| [1, 2].map(|attempt| vend.awaits_opening(attempt));
