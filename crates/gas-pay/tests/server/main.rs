@@ -91,7 +91,7 @@ async fn no_order_can_be_paid_for_longer_than_two_hours() {
     let far = before.plus_millis(9 * 3_600_000);
     let (status, body) = bench.put(1, &quote_by(&company(), 1, 5000, far)).await;
     assert_eq!(status, 200, "{body}");
-    let tender: ShownTender = serde_json::from_value(body).unwrap();
+    let tender: gas_api::pay::Tender = serde_json::from_value(body).unwrap();
     let expires = tender.payment_request.unwrap().expires_at_ms;
     let two_hours = 2 * 3_600_000;
     assert!((before.plus_millis(two_hours)..=now().plus_millis(two_hours)).contains(&expires));
