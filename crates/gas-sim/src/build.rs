@@ -56,6 +56,8 @@ impl World {
             utilities: Vec::new(),
             vends: BTreeMap::new(),
             meters: Vec::new(),
+            desk: BTreeMap::new(),
+            desk_calls: 0,
             violations: Vec::new(),
             to_begin: plan.vends,
             _stores: plan.stores.clone(),
@@ -104,6 +106,7 @@ impl World {
             cloud: first + 2,
             provider: Provider::default(),
             trust,
+            frail: first + 1 + rng.place(2),
         });
         Ok(())
     }

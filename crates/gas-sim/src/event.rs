@@ -2,7 +2,7 @@
 
 use gas_units::VendId;
 
-use crate::net::{Arrival, Reply};
+use crate::net::{Arrival, PayAsk, Reply};
 
 /// Something that happens at a time. Places are numbers of the world's lists.
 #[derive(Debug)]
@@ -21,6 +21,10 @@ pub(crate) enum Event {
     Pump(usize),
     /// A server starts again.
     Restarts(usize, u32),
+    /// A task of a server goes on between two of its transactions.
+    GoesOn { server: usize, life: u32, task: u64 },
+    /// The operator of a server whose backup was put back brings its books up to date.
+    Mends(usize, u32),
     /// A server's clock is set right.
     ClockRight(usize),
     /// A server's disk has room again.
@@ -32,15 +36,17 @@ pub(crate) enum Event {
         /// The order.
         order_no: String,
     },
-    /// The provider notifies the payment server.
-    Notifies {
+    /// The provider notifies the payment server of this utility.
+    Notifies(usize, Box<PayAsk>),
+    /// The provider ends a refund.
+    RefundEnds {
         /// Which utility's.
         utility: usize,
-        /// The order.
-        order_no: String,
-        /// The notification's id.
-        event_id: String,
+        /// The refund's number there.
+        number: String,
     },
+    /// The gas company's desk asks for a vend to be taken back.
+    DeskAsks(VendId),
     /// Somebody in a home wants gas.
     Wants(usize),
     /// A fault that comes by itself at a home or a server may strike.
@@ -120,10 +126,14 @@ impl Event {
             Self::Answered(_) => ("answered", 0),
             Self::Pump(server) => ("pump", *server),
             Self::Restarts(server, _) => ("restarts", *server),
+            Self::GoesOn { server, .. } => ("goes on", *server),
+            Self::Mends(server, _) => ("operator mends", *server),
             Self::ClockRight(server) => ("clock right", *server),
             Self::DiskHasRoom(server) => ("disk has room", *server),
             Self::Pays { utility, .. } => ("pays", *utility),
-            Self::Notifies { utility, .. } => ("notifies", *utility),
+            Self::Notifies(utility, _) => ("notifies", *utility),
+            Self::RefundEnds { utility, .. } => ("refund ends", *utility),
+            Self::DeskAsks(_) => ("desk asks", 0),
             Self::Wants(home) => ("wants", *home),
             Self::Weather => ("weather", 0),
             Self::Joins { phone, .. } => ("joins", *phone),

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
+use gas_store::Gate;
+
 use crate::net::{Ask, Outcome};
 
 /// A future of a server.
@@ -32,6 +34,10 @@ struct Calls {
     next: u64,
     asked: Vec<(u64, Target, Ask)>,
     answers: BTreeMap<u64, Outcome>,
+    /// The gate of the store closes before the transaction after so many.
+    closes_after: Option<u8>,
+    /// It has closed: the future waits there.
+    closed: bool,
 }
 
 impl Wire {
@@ -46,6 +52,25 @@ impl Wire {
             ask: Some((target, ask)),
             number: None,
         }
+    }
+
+    /// The gate of this server's store: closed once where [`Wire::close_gate`] wants it.
+    pub(crate) fn gate(&self) -> Gate {
+        let wire = self.clone();
+        Gate::new(move || {
+            let mut calls = wire.calls();
+            let closes = calls.closes_after == Some(0);
+            calls.closes_after = calls.closes_after.and_then(|left| left.checked_sub(1));
+            calls.closed = closes;
+            closes
+        })
+    }
+
+    /// Lets the future that goes on next wait before a transaction, after so many others, if it comes to it.
+    pub(crate) fn close_gate(&self, after: Option<u8>) {
+        let mut calls = self.calls();
+        calls.closes_after = after;
+        calls.closed = false;
     }
 
     /// What was asked since the last look.
@@ -96,6 +121,8 @@ pub(crate) enum Turn<T> {
     Ended(T),
     /// It waits for the answer to this call.
     Asks(u64, Target, Box<Ask>),
+    /// It waits between two transactions, while others go first.
+    Waits,
 }
 
 /// Lets a future go on until it ends or asks. Where it waits for a database's thread, so does the
@@ -109,6 +136,9 @@ pub(crate) fn turn<T>(job: &mut Job<T>, wire: &Wire) -> Turn<T> {
         }
         if let Some((call, target, ask)) = wire.take_asked().pop() {
             return Turn::Asks(call, target, Box::new(ask));
+        }
+        if wire.calls().closed {
+            return Turn::Waits;
         }
         thread::park();
     }

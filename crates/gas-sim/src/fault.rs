@@ -55,11 +55,21 @@ pub enum Fault {
     SecondPhone,
     /// The token is carried to another meter.
     WrongMeter,
+    /// Between two transactions of one task others go first.
+    Overtaken,
+    /// A server's disk is gone; a backup of some hours ago is put back.
+    BackupPutBack,
+    /// Somebody wants a vend taken back, perhaps while its token is under way.
+    RefundAsked,
+    /// The provider begins no refund now.
+    RefundRefused,
+    /// The provider closes a refund without giving the money back.
+    RefundClosed,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 29] = [
         Self::RequestLost,
         Self::RequestRepeated,
         Self::AnswerLost,
@@ -84,6 +94,11 @@ impl Fault {
         Self::Unconfirmed,
         Self::SecondPhone,
         Self::WrongMeter,
+        Self::Overtaken,
+        Self::BackupPutBack,
+        Self::RefundAsked,
+        Self::RefundRefused,
+        Self::RefundClosed,
     ];
 
     /// As reports name it.
@@ -114,6 +129,11 @@ impl Fault {
             Self::Unconfirmed => "payment not confirmed",
             Self::SecondPhone => "second phone delivers",
             Self::WrongMeter => "carried to another meter",
+            Self::Overtaken => "overtaken between two transactions",
+            Self::BackupPutBack => "server put back to a backup",
+            Self::RefundAsked => "refund asked for",
+            Self::RefundRefused => "provider refuses a refund for now",
+            Self::RefundClosed => "provider closes a refund",
         }
     }
 
@@ -142,6 +162,11 @@ impl Fault {
             Self::Unconfirmed => 20_000,
             Self::SecondPhone => 6_000,
             Self::WrongMeter => 1_000,
+            Self::Overtaken => 3_000,
+            Self::BackupPutBack => 15,
+            Self::RefundAsked => 0,
+            Self::RefundRefused => 10_000,
+            Self::RefundClosed => 10_000,
         }
     }
 }
@@ -182,12 +207,21 @@ impl Faults {
         self.on
     }
 
+    /// Whether this fault may strike now: it counts once it has ([`Self::struck`]).
+    pub(crate) fn may_strike(&self, fault: Fault, rng: &mut Rng) -> bool {
+        self.on && rng.chance(self.rates.get(&fault).copied().unwrap_or_default())
+    }
+
+    /// It has struck.
+    pub(crate) fn struck(&mut self, fault: Fault) {
+        *self.counts.entry(fault).or_default() += 1;
+    }
+
     /// Whether this fault strikes now. Draws a number only while faults are on.
     pub fn strikes(&mut self, fault: Fault, rng: &mut Rng) -> bool {
-        let rate = self.rates.get(&fault).copied().unwrap_or_default();
-        let strikes = self.on && rng.chance(rate);
+        let strikes = self.may_strike(fault, rng);
         if strikes {
-            *self.counts.entry(fault).or_default() += 1;
+            self.struck(fault);
         }
         strikes
     }

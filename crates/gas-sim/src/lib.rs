@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod build;
+mod desk;
 mod event;
 mod executor;
 mod fault;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
-use gas_sim::{Outcome, Settings, Summary, run};
+use gas_sim::{Fault, Outcome, Settings, Summary, run};
 
 /// Vends of one world: enough for every fault to meet every state, few enough to read its timeline.
 const WORLD_VENDS: u32 = 100;
@@ -33,7 +33,7 @@ enum Command {
 }
 
 /// How worlds are made.
-#[derive(Args, Clone, Copy)]
+#[derive(Args, Clone)]
 struct WorldArguments {
     /// Vends of one world.
     #[arg(long, default_value_t = WORLD_VENDS)]
@@ -44,6 +44,18 @@ struct WorldArguments {
     /// Stores on SQLite instead of in memory.
     #[arg(long)]
     sqlite: bool,
+    /// A fault that never strikes, by its name in reports; can be given again.
+    #[arg(long, value_parser = fault)]
+    never: Vec<Fault>,
+}
+
+fn fault(name: &str) -> Result<Fault, String> {
+    let all = Fault::ALL.iter();
+    let named = all.clone().find(|fault| fault.name() == name);
+    let names = || all.map(|fault| fault.name()).collect::<Vec<_>>().join(", ");
+    named
+        .copied()
+        .ok_or_else(|| format!("faults are: {}", names()))
 }
 
 #[derive(Args)]
@@ -90,12 +102,12 @@ fn main() -> anyhow::Result<ExitCode> {
     }
 }
 
-fn settings(seed: u64, world: WorldArguments) -> Settings {
+fn settings(seed: u64, world: &WorldArguments) -> Settings {
     Settings {
         seed,
         vends: world.world_vends,
         faults_percent: world.faults,
-        never: vec![],
+        never: world.never.clone(),
         recording: false,
         sqlite: world.sqlite,
     }
@@ -106,7 +118,7 @@ fn run_world(settings: &Settings) -> anyhow::Result<Outcome> {
 }
 
 fn seed(arguments: &SeedArguments) -> anyhow::Result<ExitCode> {
-    let mut settings = settings(arguments.seed, arguments.world);
+    let mut settings = settings(arguments.seed, &arguments.world);
     settings.recording = true;
     let first = run_world(&settings)?;
     let second = run_world(&settings)?;
@@ -150,7 +162,7 @@ fn many(arguments: &ManyArguments) -> anyhow::Result<ExitCode> {
             ))?;
             break;
         }
-        summary.add(&run_world(&settings(seed, arguments.world))?);
+        summary.add(&run_world(&settings(seed, &arguments.world))?);
         seed += 1;
         if said.elapsed() > SAY_EVERY {
             said = Instant::now();
@@ -193,6 +205,7 @@ fn kept() -> anyhow::Result<ExitCode> {
                 world_vends: number()?.try_into()?,
                 faults: number()?.try_into()?,
                 sqlite: false,
+                never: Vec::new(),
             },
             timeline: false,
         };

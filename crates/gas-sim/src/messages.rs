@@ -2,7 +2,8 @@
 
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::net::{Arrival, Ask, Asker, Failure, Outcome, Reply, To};
+use crate::net::{Arrival, Ask, Asker, Failure, Outcome, ProviderAsk, Reply, To};
+use crate::provider::{Mood, Provider};
 use crate::trace::Clock;
 use crate::world::World;
 
@@ -77,6 +78,7 @@ impl World {
             Asker::Task { server, life, task } => {
                 self.task_told(server, life, task, call, outcome);
             }
+            Asker::Desk { vend } => self.desk_told(vend, outcome),
             Asker::Nobody => {}
         }
     }
@@ -95,19 +97,41 @@ impl World {
                 let Ask::Provider(ask) = ask else {
                     return;
                 };
-                let forgetful = self.sim.strikes(Fault::ProviderUnknown);
-                let now = self.wall();
-                let provider = &mut self.utilities[utility].provider;
-                let outcome = provider.answer(ask, forgetful, now);
-                self.reply(asker, call, outcome);
+                self.provider_is_asked(utility, ask, asker, call);
                 return;
             }
         };
-        if self.servers[server].is_up() {
+        if self.servers[server].serves() {
             self.serve(server, ask, asker, call);
         } else {
             // Nobody listens: told at once.
             self.reply(asker, call, Err(Failure::Silence));
+        }
+    }
+
+    fn provider_is_asked(&mut self, utility: usize, ask: ProviderAsk, asker: Asker, call: u64) {
+        let refund = match &ask {
+            ProviderAsk::Refund { number, .. } => Some(number.clone()),
+            ProviderAsk::Prepay { .. }
+            | ProviderAsk::Query(_)
+            | ProviderAsk::Close(_)
+            | ProviderAsk::QueryRefund(_) => None,
+        };
+        let mood = Mood {
+            forgetful: self.sim.strikes(Fault::ProviderUnknown),
+            unwilling: refund.is_some() && self.sim.strikes(Fault::RefundRefused),
+        };
+        let provider = &mut self.utilities[utility].provider;
+        let works = |provider: &Provider| {
+            let number = refund.as_deref();
+            number.is_some_and(|number| provider.works_on(number))
+        };
+        let before = works(provider);
+        let outcome = provider.answer(ask, mood);
+        let begun = works(provider) && !before;
+        self.reply(asker, call, outcome);
+        if let Some(number) = refund.filter(|_| begun) {
+            self.refund_begun(utility, number);
         }
     }
 

@@ -3,11 +3,12 @@
 use gas_api::cloud::{Consent, Nonce, NonceWanted, ReceiptDelivered, Vend, VendWanted};
 use gas_api::company::{
     BelievedState, Nonces, NoncesWanted, QuoteMade, QuoteWanted, ReceiptBelieved, ReceiptReported,
-    RecordsBelieved, RecordsReported, ReservationWanted, Reserved, Sale, SaleWanted, StateReported,
+    RecordsBelieved, RecordsReported, Refund, RefundWanted, ReservationWanted, Reserved, Sale,
+    SaleWanted, StateReported,
 };
-use gas_api::pay::{Tender, TenderEvent, TenderWanted};
-use gas_tender::{CloseOutcome, Event as TenderCoreEvent, QueryAnswer};
-use gas_units::{UnixMillis, VendId};
+use gas_api::pay::{self, MeterEpoch, MeterPayments, Tender, TenderEvent, TenderWanted};
+use gas_tender::{CloseOutcome, Event as TenderCoreEvent, QueryAnswer, RefundAnswer};
+use gas_units::{MeterNumber, RefundId, UnixMillis, VendId};
 
 /// What one program asks of another.
 #[derive(Clone, Debug)]
@@ -43,6 +44,7 @@ pub(crate) enum CompanyAsk {
     Sell(VendId, SaleWanted),
     Receipt(VendId, ReceiptReported),
     Records(RecordsReported),
+    Refund(RefundId, RefundWanted),
 }
 
 /// Of the payment server.
@@ -50,7 +52,18 @@ pub(crate) enum CompanyAsk {
 pub(crate) enum PayAsk {
     Open(VendId, TenderWanted),
     Show(VendId, bool),
-    Notified { order_no: String, event_id: String },
+    Notified {
+        order_no: String,
+        event_id: String,
+    },
+    RefundNotified {
+        number: String,
+        order_no: String,
+        event_id: String,
+    },
+    Refund(RefundId, Box<pay::RefundWanted>),
+    BeginEpoch(MeterNumber, u8),
+    Payments(MeterNumber),
 }
 
 /// Of the cloud.
@@ -75,6 +88,12 @@ pub(crate) enum ProviderAsk {
     },
     Query(String),
     Close(String),
+    /// A refund by its number, of an order.
+    Refund {
+        number: String,
+        order_no: String,
+    },
+    QueryRefund(String),
 }
 
 /// An answer.
@@ -94,6 +113,11 @@ pub(crate) enum Told {
     Prepaid(TenderCoreEvent),
     Queried(QueryAnswer),
     Closed(CloseOutcome),
+    Refunding(RefundAnswer),
+    Refund(Box<Refund>),
+    MoneyBack(Box<pay::Refund>),
+    Epoch(MeterEpoch),
+    Payments(Box<MeterPayments>),
 }
 
 /// Why there is no answer.
@@ -115,6 +139,8 @@ pub(crate) enum Asker {
     Phone { phone: usize, life: u32 },
     /// A task of a server, in one of its lives.
     Task { server: usize, life: u32, task: u64 },
+    /// Who sits at the gas company's desk, about a refund.
+    Desk { vend: VendId },
     /// Somebody who takes no answer.
     Nobody,
 }

@@ -26,6 +26,10 @@ pub(crate) struct VendTruth {
     pub(crate) paid_at: Option<u64>,
     /// When a phone first had the proof that it is settled.
     pub(crate) accepted_at: Option<u64>,
+    /// Somebody wants it taken back.
+    pub(crate) refund_asked: bool,
+    /// When its money went back.
+    pub(crate) returned_at: Option<u64>,
     /// The furthest state that a phone was shown.
     pub(crate) state: Option<VendState>,
     /// Its token, once shown.
@@ -43,6 +47,10 @@ pub(crate) struct MeterTruth {
     pub(crate) price: u32,
     /// Credit of everything that was paid for this meter.
     pub(crate) paid: u64,
+    /// Credit of everything whose money went back.
+    pub(crate) returned: u64,
+    /// A sale to it was to be taken back.
+    pub(crate) refund_asked: bool,
     /// What it has shown at any time: sequence, total, balance, register.
     pub(crate) shown: BTreeSet<(u32, u32, i32, u32)>,
     pub(crate) last: Option<(u32, u32, i32, u32)>,
@@ -56,9 +64,16 @@ impl MeterTruth {
             start_register: register,
             price,
             paid: 0,
+            returned: 0,
+            refund_asked: false,
             shown: BTreeSet::new(),
             last: None,
         }
+    }
+
+    /// The credit that was paid for and not given back: the most that it may ever hold.
+    pub(crate) const fn due(&self) -> u64 {
+        self.paid.saturating_sub(self.returned)
     }
 
     /// What so much gas takes from the balance.
@@ -94,14 +109,15 @@ impl World {
                 view.balance
             ));
         }
-        if u64::from(view.total) > truth.paid {
+        if u64::from(view.total) > truth.due() {
             wrong.push(format!(
-                "it was credited {}, but only {} were paid for",
-                view.total, truth.paid
+                "it was credited {}, but only {} were paid for, {} of them given back",
+                view.total, truth.paid, truth.returned
             ));
         }
         if let Some((seq, total, _, register_before)) = before {
-            if view.last_seq < seq || view.total < total {
+            let less = view.total < total && !truth.refund_asked;
+            if view.last_seq < seq || less {
                 wrong.push(format!(
                     "sequence or total went back: {seq}, {total} to {}, {}",
                     view.last_seq, view.total
@@ -215,6 +231,41 @@ impl World {
         }
     }
 
+    /// Money has gone back at the provider.
+    pub(crate) fn money_back(&mut self, vend: VendId) {
+        let now = self.sim.now;
+        self.sim
+            .line(|| format!("vend {vend}: its money went back"));
+        let Some(truth) = self.vends.get_mut(&vend) else {
+            self.violated(format!(
+                "money went back for vend {vend}, which nobody began"
+            ));
+            return;
+        };
+        let mut wrong = Vec::new();
+        if truth.paid_at.is_none() {
+            wrong.push("money went back that nobody paid".to_owned());
+        }
+        if !truth.refund_asked {
+            wrong.push("its money went back, but nobody asked for it".to_owned());
+        }
+        if truth.returned_at.replace(now).is_some() {
+            wrong.push("its money went back twice".to_owned());
+        }
+        let meter = &mut self.meters[truth.home];
+        meter.returned += truth.quoted.map_or(0, |(credit, _)| u64::from(credit));
+        let total = meter.last.map_or(0, |(_, total, _, _)| u64::from(total));
+        if total > meter.due() {
+            wrong.push(format!(
+                "its money went back, but its meter holds {total} and {} are left",
+                meter.due()
+            ));
+        }
+        for wrong in wrong {
+            self.violated(format!("vend {vend}: {wrong}"));
+        }
+    }
+
     /// Whether the payer of a vend has paid or means to.
     pub(crate) fn pays_or_paid(&self, vend: VendId) -> bool {
         self.vends
@@ -226,7 +277,8 @@ impl World {
     pub(crate) fn at_rest(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for (id, truth) in &self.vends {
-            if truth.paid_at.is_some() && truth.accepted_at.is_none() {
+            let ended = truth.accepted_at.is_some() || truth.returned_at.is_some();
+            if truth.paid_at.is_some() && !ended {
                 wrong.push(format!(
                     "vend {id} was paid at {} and is stuck, last shown as {:?}",
                     crate::trace::Clock(truth.paid_at.unwrap_or_default()),
@@ -236,15 +288,16 @@ impl World {
         }
         for (home, truth) in self.meters.iter().enumerate() {
             let total = truth.last.map_or(0, |(_, total, _, _)| u64::from(total));
-            if total != truth.paid {
+            if total != truth.due() {
                 wrong.push(format!(
-                    "meter {home} was credited {total}, but {} were paid for",
-                    truth.paid
+                    "meter {home} was credited {total}, but {} were paid for and {} given back",
+                    truth.paid, truth.returned
                 ));
             }
         }
         for (place, utility) in self.utilities.iter().enumerate() {
             let paid: BTreeMap<VendId, Money> = utility.provider.paid().collect();
+            let returned: BTreeMap<VendId, Money> = utility.provider.returned().collect();
             let meters = self
                 .homes
                 .iter()
@@ -254,6 +307,8 @@ impl World {
                 .collect();
             let truth = Truth {
                 paid: &paid,
+                returned: &returned,
+                desk: &self.desk,
                 meters: &meters,
             };
             let servers = self

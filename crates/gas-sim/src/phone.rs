@@ -47,6 +47,8 @@ pub(crate) struct Walk {
     pub(crate) failures: u32,
     /// Looks at the cloud without news, one after the other.
     pub(crate) looks: u32,
+    /// It has waited before it asks for a payment request again.
+    pub(crate) waited: bool,
     /// Carried to this home, which is not its meter's.
     pub(crate) astray: Option<usize>,
     /// The link to a card, while there is one.

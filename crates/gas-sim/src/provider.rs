@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use gas_tender::{CloseOutcome, Event, PaidFact, PrepayRefusal, QueryAnswer};
+use gas_tender::{
+    CloseOutcome, Event, PaidFact, PrepayRefusal, QueryAnswer, RefundAnswer, RefundFact,
+};
 use gas_units::{Money, UnixMillis, VendId};
 
 use crate::net::{Failure, Outcome, ProviderAsk, Told};
@@ -15,6 +17,7 @@ const LATE_MS: i64 = 180_000;
 #[derive(Debug, Default)]
 pub(crate) struct Provider {
     orders: BTreeMap<String, Order>,
+    refunds: BTreeMap<String, Refund>,
     payments: u64,
 }
 
@@ -34,19 +37,43 @@ pub(crate) enum OrderState {
     Paid(PaidFact),
 }
 
+/// A refund at the provider.
+#[derive(Clone, Debug)]
+struct Refund {
+    order_no: String,
+    answer: RefundAnswer,
+}
+
+/// What the provider is like when it is asked something.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mood {
+    /// It says that it does not know an order or a refund which it has.
+    pub(crate) forgetful: bool,
+    /// It begins no refund now.
+    pub(crate) unwilling: bool,
+}
+
 impl Provider {
-    /// Answers. `forgetful`: it says that it does not know an order which it has.
-    pub(crate) fn answer(&mut self, ask: ProviderAsk, forgetful: bool, now: UnixMillis) -> Outcome {
+    /// Answers.
+    pub(crate) fn answer(&mut self, ask: ProviderAsk, mood: Mood) -> Outcome {
         Ok(match ask {
             ProviderAsk::Prepay {
                 order_no,
                 amount_fen,
                 expires_at,
             } => Told::Prepaid(self.prepay(order_no, amount_fen, expires_at)),
-            ProviderAsk::Query(_) if forgetful => Told::Queried(QueryAnswer::Unknown),
+            ProviderAsk::Query(_) if mood.forgetful => Told::Queried(QueryAnswer::Unknown),
             ProviderAsk::Query(order_no) => Told::Queried(self.query(&order_no)),
-            ProviderAsk::Close(_) if forgetful => return Err(Failure::Silence),
-            ProviderAsk::Close(order_no) => Told::Closed(self.close(&order_no, now)),
+            ProviderAsk::Close(_) if mood.forgetful => return Err(Failure::Silence),
+            ProviderAsk::Close(order_no) => Told::Closed(self.close(&order_no)),
+            ProviderAsk::Refund { number, order_no } => {
+                Told::Refunding(self.refund(number, order_no, mood.unwilling))
+            }
+            ProviderAsk::QueryRefund(_) if mood.forgetful => Told::Refunding(RefundAnswer::Unknown),
+            ProviderAsk::QueryRefund(number) => {
+                let known = self.refunds.get(&number);
+                Told::Refunding(known.map_or(RefundAnswer::Unknown, |known| known.answer.clone()))
+            }
         })
     }
 
@@ -72,11 +99,14 @@ impl Provider {
             None => QueryAnswer::Unknown,
             Some(OrderState::Open) => QueryAnswer::Unpaid,
             Some(OrderState::Closed) => QueryAnswer::Closed,
+            Some(OrderState::Paid(fact)) if self.refunds_of(order_no).next().is_some() => {
+                QueryAnswer::Refunding(fact.clone())
+            }
             Some(OrderState::Paid(fact)) => QueryAnswer::Paid(fact.clone()),
         }
     }
 
-    fn close(&mut self, order_no: &str, _now: UnixMillis) -> CloseOutcome {
+    fn close(&mut self, order_no: &str) -> CloseOutcome {
         let Some(order) = self.orders.get_mut(order_no) else {
             return CloseOutcome::Unknown;
         };
@@ -87,6 +117,57 @@ impl Provider {
             }
             OrderState::Paid(_) => CloseOutcome::AlreadyPaid,
         }
+    }
+
+    /// A refund is known by its number; an order has one that is not closed, at most.
+    fn refund(&mut self, number: String, order_no: String, unwilling: bool) -> RefundAnswer {
+        if let Some(known) = self.refunds.get(&number) {
+            return known.answer.clone();
+        }
+        let paid = self.orders.get(&order_no).map(|order| &order.state);
+        let given_back = |answer: &RefundAnswer| !matches!(answer, RefundAnswer::Closed);
+        let another = self.refunds_of(&order_no).any(given_back);
+        if unwilling || another || !matches!(paid, Some(OrderState::Paid(_))) {
+            return RefundAnswer::Refused;
+        }
+        let answer = RefundAnswer::Processing;
+        self.refunds.insert(number, Refund { order_no, answer });
+        RefundAnswer::Processing
+    }
+
+    fn refunds_of(&self, order_no: &str) -> impl Iterator<Item = &RefundAnswer> {
+        let of_it = move |refund: &&Refund| refund.order_no == order_no;
+        self.refunds
+            .values()
+            .filter(of_it)
+            .map(|refund| &refund.answer)
+    }
+
+    /// Whether a refund is under way.
+    pub(crate) fn works_on(&self, number: &str) -> bool {
+        let refund = self.refunds.get(number);
+        refund.is_some_and(|refund| matches!(refund.answer, RefundAnswer::Processing))
+    }
+
+    /// A refund ends: its money goes back, or it is closed without. Its order.
+    pub(crate) fn end_refund(
+        &mut self,
+        number: &str,
+        closes: bool,
+        now: UnixMillis,
+    ) -> Option<String> {
+        let refund = self.refunds.get_mut(number)?;
+        let order = self.orders.get(&refund.order_no)?;
+        refund.answer = if closes {
+            RefundAnswer::Closed
+        } else {
+            RefundAnswer::Done(RefundFact {
+                provider_refund_id: format!("R{number}"),
+                amount: order.amount,
+                refunded_at: now,
+            })
+        };
+        Some(refund.order_no.clone())
     }
 
     /// The payer pays; true where money has moved.
@@ -114,6 +195,16 @@ impl Provider {
                 return None;
             };
             Some((vend_of(order_no)?, fact.amount))
+        })
+    }
+
+    /// Everything that went back: vend and amount.
+    pub(crate) fn returned(&self) -> impl Iterator<Item = (VendId, Money)> {
+        self.refunds.values().filter_map(|refund| {
+            let RefundAnswer::Done(fact) = &refund.answer else {
+                return None;
+            };
+            Some((vend_of(&refund.order_no)?, fact.amount))
         })
     }
 }

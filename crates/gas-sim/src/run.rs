@@ -19,7 +19,7 @@ pub const REST_MAX_MS: u64 = 12 * 3_600_000;
 const LOOK_MS: u64 = 600_000;
 /// What each household buys at the end, fen; and how long that may take, ms.
 const LAST_FEN: i64 = 700;
-const LAST_MAX_MS: u64 = 3_600_000;
+const LAST_MAX_MS: u64 = 4 * 3_600_000;
 /// The longest that a world may take to begin its vends, ms.
 const BEGIN_MAX_MS: u64 = 90 * 86_400_000;
 

@@ -21,6 +21,12 @@ const LOOK_AT_LATEST_MS: u64 = 10_000;
 const FAR_MS: i64 = 3_600_000;
 /// How long a server that crashed is down, ms.
 const DOWN_MS: (u64, u64) = (300, 60_000);
+/// How long a task that others overtake waits between two transactions, ms; and how many transactions of
+/// its turn come before, at most.
+const OVERTAKEN_MS: (u64, u64) = (1, 400);
+const OVERTAKEN_AFTER: u64 = 4;
+/// How long an operator takes, ms.
+const MENDS_MS: (u64, u64) = (10_000, 900_000);
 /// How long a disk stays full, ms.
 const FULL_MS: (u64, u64) = (1_000, 120_000);
 
@@ -57,6 +63,10 @@ impl World {
         let Some(task) = server.task(number) else {
             return;
         };
+        let overtaken = (self.sim.faults)
+            .may_strike(Fault::Overtaken, &mut self.sim.rng)
+            .then(|| self.sim.rng.below(OVERTAKEN_AFTER).to_le_bytes()[0]);
+        wire.close_gate(overtaken);
         let how_far = turn(&mut task.job, &wire);
         // A crash here is one between two effects: behind what it saved, before what it sends.
         if self.sim.strikes(Fault::ServerCrash) {
@@ -74,12 +84,30 @@ impl World {
                 };
                 self.send(to, *ask, asker, call);
             }
+            Turn::Waits => {
+                self.sim.faults.struck(Fault::Overtaken);
+                let (low, high) = OVERTAKEN_MS;
+                let after = self.sim.rng.within(low, high);
+                let event = Event::GoesOn {
+                    server: place,
+                    life,
+                    task: number,
+                };
+                self.sim.schedule(after, event);
+            }
             Turn::Ended(ended) => {
                 let task = self.servers[place].end(number);
                 if let Some(task) = task {
                     self.task_ended(place, task.purpose, ended);
                 }
             }
+        }
+    }
+
+    /// A task goes on that had to wait between two of its transactions.
+    pub(crate) fn goes_on(&mut self, place: usize, life: u32, number: u64) {
+        if self.servers[place].life() == life {
+            self.run_task(place, number);
         }
     }
 
@@ -119,8 +147,10 @@ impl World {
                 }
             }
             (Purpose::Effect { .. }, Ended::Performed(Ok(()))) => {}
-            (Purpose::Request { .. }, Ended::Performed(_))
-            | (Purpose::Effect { .. }, Ended::Answer(_)) => {
+            (Purpose::Mending, Ended::Mended(mended)) => self.mended(place, mended),
+            (Purpose::Request { .. }, Ended::Performed(_) | Ended::Mended(_))
+            | (Purpose::Effect { .. }, Ended::Answer(_) | Ended::Mended(_))
+            | (Purpose::Mending, Ended::Answer(_) | Ended::Performed(_)) => {
                 self.violated(format!("a task of server {place} ended as another kind"));
             }
         }
@@ -167,7 +197,7 @@ impl World {
     pub(crate) fn pump(&mut self, place: usize) {
         let life = self.servers[place].life();
         for lane in 0..self.servers[place].program.lanes() {
-            if self.servers[place].life() != life || !self.servers[place].is_up() {
+            if self.servers[place].life() != life || !self.servers[place].serves() {
                 return;
             }
             self.pump_lane(place, lane);
@@ -221,7 +251,65 @@ impl World {
     pub(crate) fn restart(&mut self, place: usize, life: u32) {
         if self.servers[place].life() == life && !self.servers[place].is_up() {
             self.servers[place].start();
+            if self.servers[place].is_mending() {
+                self.mends_later(place);
+            }
             self.pump(place);
+        }
+    }
+
+    /// Its backup is made, while it goes on.
+    pub(crate) fn back_up(&mut self, place: usize) {
+        if let Err(why) = self.servers[place].program.back_up() {
+            self.violated(format!("server {place} cannot be backed up: {why}"));
+        }
+    }
+
+    /// Its disk is lost: it starts again from its backup.
+    pub(crate) fn put_back(&mut self, place: usize) {
+        self.crash(place);
+        match self.servers[place].program.put_back() {
+            Ok(put_back) => {
+                if put_back {
+                    self.sim
+                        .line(|| format!("server {place}: its backup was put back"));
+                    self.servers[place].set_mending(true);
+                }
+            }
+            Err(why) => self.violated(format!("the backup of server {place}: {why}")),
+        }
+    }
+
+    fn mends_later(&mut self, place: usize) {
+        let life = self.servers[place].life();
+        let (low, high) = MENDS_MS;
+        let after = self.sim.rng.within(low, high);
+        self.sim.schedule(after, Event::Mends(place, life));
+    }
+
+    /// Its operator does what is to be done after a backup was put back.
+    pub(crate) fn mends(&mut self, place: usize, life: u32) {
+        let server = &self.servers[place];
+        if server.life() != life || !server.is_mending() {
+            return;
+        }
+        match server.program.mend() {
+            Some(job) => self.start(place, job, Purpose::Mending),
+            None => self.mended(place, Ok(())),
+        }
+    }
+
+    fn mended(&mut self, place: usize, mended: Result<(), String>) {
+        match mended {
+            Ok(()) => {
+                self.servers[place].set_mending(false);
+                self.pump(place);
+            }
+            Err(why) => {
+                self.sim
+                    .line(|| format!("server {place}: cannot be mended yet: {why}"));
+                self.mends_later(place);
+            }
         }
     }
 

@@ -36,6 +36,8 @@ pub(crate) enum Ended {
     Answer(Result<Told, Problem>),
     /// An effect; an error means that it is performed again.
     Performed(Result<(), BoxError>),
+    /// What its operator ran; an error means that he runs it again.
+    Mended(Result<(), String>),
 }
 
 /// What a task is for.
@@ -48,6 +50,8 @@ pub(crate) enum Purpose {
         /// It leaves nothing to be done.
         reads_only: bool,
     },
+    /// Its operator's.
+    Mending,
     /// An effect of the outbox.
     Effect {
         id: String,
@@ -74,6 +78,8 @@ pub(crate) struct Server {
     next_task: u64,
     pumps_at: Option<u64>,
     time: Time,
+    /// A backup was put back, and its operator has not brought its books up to date.
+    mending: bool,
 }
 
 /// A server's clock, as the world sets it.
@@ -117,6 +123,14 @@ pub(crate) trait Program {
     }
     /// Its disk is full, or has room again.
     fn fail_writes(&self, fail: bool);
+    /// Copies its store.
+    fn back_up(&mut self) -> Result<(), String>;
+    /// Puts that copy in the place of its store, while it does not run; false where there is none.
+    fn put_back(&mut self) -> Result<bool, String>;
+    /// What its operator runs after that, if there is anything.
+    fn mend(&self) -> Option<Job<Ended>> {
+        None
+    }
     /// What is wrong in its books, given the truth.
     fn audit(&self, truth: &Truth<'_>) -> Vec<String>;
     /// Where it is the gas company: its books take a meter in.
@@ -135,6 +149,10 @@ pub(crate) type Due = Job<Result<Vec<DueJob>, BoxError>>;
 pub(crate) struct Truth<'a> {
     /// What the provider was paid for this utility.
     pub(crate) paid: &'a BTreeMap<gas_units::VendId, gas_units::Money>,
+    /// What the provider gave back.
+    pub(crate) returned: &'a BTreeMap<gas_units::VendId, gas_units::Money>,
+    /// What the desk has noted.
+    pub(crate) desk: &'a BTreeMap<gas_units::VendId, crate::desk::Noted>,
     /// Its meters, by number.
     pub(crate) meters: &'a BTreeMap<gas_units::MeterNumber, &'a crate::oracle::MeterTruth>,
 }
@@ -164,6 +182,7 @@ impl Server {
             next_task: 0,
             pumps_at: None,
             time,
+            mending: false,
         }
     }
 
@@ -181,6 +200,19 @@ impl Server {
 
     pub(crate) fn is_up(&self) -> bool {
         self.program.is_up()
+    }
+
+    /// Whether it takes requests.
+    pub(crate) fn serves(&self) -> bool {
+        self.is_up() && !self.mending
+    }
+
+    pub(crate) const fn is_mending(&self) -> bool {
+        self.mending
+    }
+
+    pub(crate) const fn set_mending(&mut self, mending: bool) {
+        self.mending = mending;
     }
 
     pub(crate) fn start(&mut self) {
@@ -212,7 +244,7 @@ impl Server {
     pub(crate) fn under_way(&self, wanted: usize) -> usize {
         let lane = |task: &&Task| match &task.purpose {
             Purpose::Effect { lane, .. } => *lane == wanted,
-            Purpose::Request { .. } => false,
+            Purpose::Request { .. } | Purpose::Mending => false,
         };
         self.tasks.values().filter(lane).count()
     }
@@ -221,7 +253,7 @@ impl Server {
     pub(crate) fn performs(&self, wanted: &str) -> bool {
         self.tasks.values().any(|task| match &task.purpose {
             Purpose::Effect { id, .. } => id == wanted,
-            Purpose::Request { .. } => false,
+            Purpose::Request { .. } | Purpose::Mending => false,
         })
     }
 

@@ -51,6 +51,7 @@ impl World {
             doing: Doing::Pausing,
             failures: 0,
             looks: 0,
+            waited: false,
             astray: None,
             card: None,
         });
@@ -148,8 +149,8 @@ impl World {
                 };
                 self.phone_applies(place, event);
             }
-            Step::OpenTender(consent) => {
-                self.ask_cloud(place, CloudAsk::Tender(vend, consent), Asked::Vend);
+            Step::OpenTender { consent, after_ms } => {
+                self.open_tender(place, CloudAsk::Tender(vend, consent), after_ms);
             }
             Step::Pay(request) => self.phone_pays(place, vend, &request),
             Step::Confirm(consent) => {
@@ -208,6 +209,21 @@ impl World {
             self.drop_link(&line);
         }
         self.phone_rests(place);
+    }
+
+    /// Asks for a payment request; where it was refused a moment ago, later.
+    fn open_tender(&mut self, place: usize, ask: CloudAsk, after_ms: u32) {
+        let Some(walk) = &mut self.phones[place].walk else {
+            return;
+        };
+        if after_ms == 0 || walk.waited {
+            walk.waited = false;
+            self.ask_cloud(place, ask, Asked::Vend);
+        } else {
+            walk.waited = true;
+            walk.doing = Doing::Pausing;
+            self.wake_phone(place, after_ms.into());
+        }
     }
 
     // ---- the cloud ----------------------------------------------------------

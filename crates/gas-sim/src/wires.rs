@@ -181,13 +181,13 @@ impl World {
                 }
                 return;
             }
-            MeterEvent::On => {
-                let now = self.sim.now;
-                if let Err(why) = self.homes[home].meter.power_on(now) {
+            MeterEvent::On => match self.homes[home].meter.power_on(&mut self.sim) {
+                Ok(did) => did,
+                Err(why) => {
                     self.violated(format!("meter {home} does not start: {why}"));
+                    return;
                 }
-                MeterDid::default()
-            }
+            },
             MeterEvent::Press => {
                 let meter = &mut self.homes[home].meter;
                 meter.happens(gas_meter::Event::Press, &mut self.sim)

@@ -7,6 +7,7 @@ use gas_api::pay::PaymentRequest;
 use gas_phone::{TopUp, Trust};
 use gas_units::{MeterNumber, Money, UnixMillis, VendId, Volume};
 
+use crate::desk::Noted;
 use crate::event::{Event, MeterEvent, PhoneEvent};
 use crate::fault::Fault;
 use crate::home::{Card, Meter, Radio};
@@ -23,6 +24,8 @@ const WANTS_MS: (u64, u64) = (600_000, 4 * 3_600_000);
 const AT_ONCE_MAX: u32 = 20_000;
 /// How often a fault may come by itself, ms.
 const WEATHER_MS: u64 = 60_000;
+/// How often a server is backed up, in 100,000 chances a minute.
+const BACKED_UP: u32 = 700;
 /// How long payers take, ms.
 const PAYS_MS: (u64, u64) = (3_000, 60_000);
 
@@ -50,6 +53,8 @@ pub(crate) struct Utility {
     pub(crate) cloud: usize,
     pub(crate) provider: Provider,
     pub(crate) trust: Trust,
+    /// The one of its servers whose disk may be lost.
+    pub(crate) frail: usize,
 }
 
 /// Everything there is.
@@ -61,6 +66,10 @@ pub(crate) struct World {
     pub(crate) utilities: Vec<Utility>,
     pub(crate) vends: BTreeMap<VendId, VendTruth>,
     pub(crate) meters: Vec<MeterTruth>,
+    /// Refunds that the desk has asked for.
+    pub(crate) desk: BTreeMap<VendId, Noted>,
+    /// Counts its questions.
+    pub(crate) desk_calls: u64,
     pub(crate) violations: Vec<String>,
     /// Vends still to be begun.
     pub(crate) to_begin: u32,
@@ -111,18 +120,17 @@ impl World {
                 self.pump(server);
             }
             Event::Restarts(server, life) => self.restart(server, life),
+            Event::GoesOn { server, life, task } => self.goes_on(server, life, task),
+            Event::Mends(server, life) => self.mends(server, life),
             Event::ClockRight(server) => self.servers[server].set_clock_off(0),
             Event::DiskHasRoom(server) => self.servers[server].program.fail_writes(false),
             Event::Pays { utility, order_no } => self.pays(utility, &order_no),
-            Event::Notifies {
-                utility,
-                order_no,
-                event_id,
-            } => {
-                let ask = Ask::Pay(PayAsk::Notified { order_no, event_id });
+            Event::Notifies(utility, ask) => {
                 let pay = To::Server(self.utilities[utility].pay);
-                self.send(pay, ask, Asker::Nobody, 0);
+                self.send(pay, Ask::Pay(*ask), Asker::Nobody, 0);
             }
+            Event::RefundEnds { utility, number } => self.refund_ends(utility, &number),
+            Event::DeskAsks(vend) => self.desk_asks(vend),
             Event::Wants(home) => self.wants(home),
             Event::Weather => self.weather(),
             Event::Joins { phone, from, vend } => self.joins(phone, from, vend),
@@ -199,6 +207,8 @@ impl World {
             pays_at: None,
             paid_at: None,
             accepted_at: None,
+            refund_asked: false,
+            returned_at: None,
             state: None,
             token: None,
         };
@@ -255,10 +265,15 @@ impl World {
         }
         self.sim.line(|| format!("vend {vend}: paid"));
         self.money_moved(vend);
-        self.notify(utility, order_no);
+        self.maybe_wants_back(vend);
+        let order_no = order_no.to_owned();
+        self.notify(utility, |event_id| PayAsk::Notified {
+            order_no: order_no.clone(),
+            event_id,
+        });
     }
 
-    fn notify(&mut self, utility: usize, order_no: &str) {
+    pub(crate) fn notify(&mut self, utility: usize, ask: impl Fn(String) -> PayAsk) {
         let event_id = format!("N{:016x}", self.sim.rng.next());
         if self.sim.strikes(Fault::NotificationLost) {
             return;
@@ -270,12 +285,8 @@ impl World {
             } else {
                 self.sim.rng.within(10, 2_000)
             };
-            let event = Event::Notifies {
-                utility,
-                order_no: order_no.to_owned(),
-                event_id: event_id.clone(),
-            };
-            self.sim.schedule(after, event);
+            let ask = Box::new(ask(event_id.clone()));
+            self.sim.schedule(after, Event::Notifies(utility, ask));
         }
     }
 
@@ -327,6 +338,13 @@ impl World {
             }
             if self.sim.strikes(Fault::ClockJump) {
                 self.jump(server);
+            }
+            if self.sim.rng.chance(BACKED_UP) {
+                self.back_up(server);
+            }
+            let frail = self.utilities[self.servers[server].utility()].frail;
+            if server == frail && self.sim.strikes(Fault::BackupPutBack) {
+                self.put_back(server);
             }
         }
     }

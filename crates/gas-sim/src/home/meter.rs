@@ -1,8 +1,8 @@
 //! The real meter core on a memory whose power can go at any byte.
 
 use gas_meter::{
-    Effect, Event, Household, MeterCore, Provision, SLOT_LEN, Slot, SnapshotBytes, Start, View,
-    newest, seal,
+    Effect, Event, Household, MeterCore, Provision, SLOT_LEN, Slot, Start, View, newest_steady,
+    seal,
 };
 
 use crate::fault::Fault;
@@ -16,6 +16,8 @@ const DARK_MS: (u64, u64) = (200, 90_000);
 pub(crate) struct Meter {
     core: Option<MeterCore>,
     memory: Vec<u8>,
+    /// A cell that a cut write left between zero and one: its place, and the bits that read either way.
+    weak: Option<(usize, u8)>,
     slot: Slot,
     counter: u64,
     household: Household,
@@ -39,6 +41,7 @@ impl Meter {
         let core = MeterCore::new(provision, start);
         let mut meter = Self {
             memory: vec![0xFF; 2 * SLOT_LEN],
+            weak: None,
             slot: Slot::B,
             counter: 0,
             household,
@@ -47,7 +50,7 @@ impl Meter {
             core: None,
         };
         let snapshot = core.snapshot();
-        meter.write(&snapshot, None);
+        meter.write(snapshot.as_slice(), None);
         meter.core = Some(core);
         meter
     }
@@ -95,14 +98,30 @@ impl Meter {
     }
 
     /// Power is back: it goes on with what its memory holds.
-    pub(crate) fn power_on(&mut self, now: u64) -> Result<(), String> {
-        let found = newest(&self.memory).ok_or("neither of the meter's slots is whole")?;
+    pub(crate) fn power_on(&mut self, sim: &mut Sim) -> Result<MeterDid, String> {
+        let (memory, again) = (self.read(sim), self.read(sim));
+        let found =
+            newest_steady(&memory, &again).ok_or("neither of the meter's slots is whole")?;
         self.slot = found.slot;
         self.counter = found.counter;
-        let core = MeterCore::restore(found.snapshot).map_err(|error| error.to_string())?;
+        let snapshot = found.snapshot.to_vec();
+        let core = MeterCore::restore(&snapshot).map_err(|error| error.to_string())?;
+        // Before anybody is told of it: what reads well now may not when it is read next.
+        let cut = sim.strikes(Fault::MeterPowerCut);
+        if !self.write(&snapshot, cut.then_some(&mut *sim)) {
+            return Ok(self.goes_dark(sim));
+        }
         self.core = Some(core);
-        self.lived_to = now;
-        Ok(())
+        self.lived_to = sim.now;
+        Ok(MeterDid::default())
+    }
+
+    fn read(&self, sim: &mut Sim) -> Vec<u8> {
+        let mut memory = self.memory.clone();
+        if let Some((at, bits)) = self.weak {
+            memory[at] ^= bits & sim.rng.next().to_le_bytes()[0];
+        }
+        memory
     }
 
     fn handle(&mut self, event: Event<'_>, did: &mut MeterDid, sim: &mut Sim) {
@@ -113,14 +132,8 @@ impl Meter {
             match effect {
                 Effect::Persist(snapshot) => {
                     let cut = sim.strikes(Fault::MeterPowerCut);
-                    if !self.write(&snapshot, cut.then_some(sim)) {
-                        self.core = None;
-                        self.life += 1;
-                        let (low, high) = DARK_MS;
-                        *did = MeterDid {
-                            dark_ms: Some(sim.rng.within(low, high)),
-                            transmit: None,
-                        };
+                    if !self.write(snapshot.as_slice(), cut.then_some(&mut *sim)) {
+                        *did = self.goes_dark(sim);
                         return;
                     }
                 }
@@ -132,15 +145,42 @@ impl Meter {
         }
     }
 
+    fn goes_dark(&mut self, sim: &mut Sim) -> MeterDid {
+        self.core = None;
+        self.life += 1;
+        let (low, high) = DARK_MS;
+        MeterDid {
+            dark_ms: Some(sim.rng.within(low, high)),
+            transmit: None,
+        }
+    }
+
     /// Writes a snapshot to the slot that does not hold the newest one; with `cut`, the power goes at
     /// some byte of it, or right behind it.
-    fn write(&mut self, snapshot: &SnapshotBytes, cut: Option<&mut Sim>) -> bool {
+    fn write(&mut self, snapshot: &[u8], cut: Option<&mut Sim>) -> bool {
         let (slot, counter) = (self.slot.other(), self.counter + 1);
-        let sealed = seal(counter, snapshot.as_slice());
-        let whole = cut.is_none();
-        let written = cut.map_or(sealed.len(), |sim| sim.rng.place(sealed.len() + 1));
+        let sealed = seal(counter, snapshot);
         let at = slot.offset();
+        let whole = cut.is_none();
+        let (written, weak) = match cut {
+            None => (sealed.len(), None),
+            Some(sim) => {
+                let written = sim.rng.place(sealed.len() + 1);
+                let bits = sim.rng.next().to_le_bytes()[0] & sim.rng.next().to_le_bytes()[0];
+                (
+                    written,
+                    (written < sealed.len()).then_some((at + written, bits)),
+                )
+            }
+        };
         self.memory[at..at + written].copy_from_slice(&sealed[..written]);
+        if weak.is_some_and(|(_, bits)| bits & 1 == 1) {
+            // The last byte but for the weak bits: it may read as what was to be written.
+            self.memory[at + written] = sealed[written];
+        }
+        // Written over, a cell is as good as any.
+        let over = at..at + written;
+        self.weak = weak.or(self.weak.filter(|(cell, _)| !over.contains(cell)));
         (self.slot, self.counter) = (slot, counter);
         whole
     }

@@ -14,15 +14,16 @@ use gas_store::cloud::CloudStore;
 use gas_units::{UnixMillis, VendId};
 use gas_vend::Receiver;
 
-use crate::executor::{Job, Target, Wire, finish};
+use crate::executor::{Job, Target, Wire};
 use crate::net::{Ask, CloudAsk, CompanyAsk, PayAsk, Told};
 use crate::serve::due_jobs;
 use crate::server::{Due, Ended, Keys, Program, Stores, Time, Truth};
+use crate::servers::disk::Disk;
 use crate::servers::{answer, unfit};
 
 /// The cloud data server.
 pub(crate) struct CloudProgram {
-    store: CloudStore,
+    disk: Disk<CloudStore>,
     trust: Trust,
     clock: Clock,
     wire: Wire,
@@ -42,15 +43,9 @@ impl CloudProgram {
         time: &Time,
         wire: Wire,
     ) -> Result<Self, String> {
-        let store = match stores {
-            Stores::Memory => CloudStore::in_memory(),
-            Stores::Sqlite(folder) => {
-                let file = folder.path().join(format!("cloud-{utility}.db"));
-                finish(CloudStore::open(&file)).map_err(|error| error.to_string())?
-            }
-        };
+        let disk = Disk::new(utility, stores, wire.gate())?;
         Ok(Self {
-            store,
+            disk,
             trust: keys.trust.clone(),
             clock: time.clock(),
             wire,
@@ -66,7 +61,7 @@ impl CloudProgram {
 impl Program for CloudProgram {
     fn start(&mut self) {
         let cloud = Arc::new(Cloud::new(Parts {
-            store: self.store.clone(),
+            store: self.disk.store.clone(),
             company: Arc::new(Peer(self.wire.clone())),
             pay: Arc::new(Peer(self.wire.clone())),
             company_key: self.trust.company.clone(),
@@ -149,7 +144,15 @@ impl Program for CloudProgram {
     }
 
     fn fail_writes(&self, fail: bool) {
-        self.store.fail_writes(fail);
+        self.disk.store.fail_writes(fail);
+    }
+
+    fn back_up(&mut self) -> Result<(), String> {
+        self.disk.back_up()
+    }
+
+    fn put_back(&mut self) -> Result<bool, String> {
+        self.disk.put_back()
     }
 
     fn audit(&self, _: &Truth<'_>) -> Vec<String> {
@@ -188,28 +191,6 @@ impl Peer {
             }
         })
     }
-}
-
-/// Takes one kind of answer.
-macro_rules! only {
-    ($kind:ident) => {
-        |told| {
-            if let Told::$kind(told) = told {
-                Some(told)
-            } else {
-                None
-            }
-        }
-    };
-    (* $kind:ident) => {
-        |told| {
-            if let Told::$kind(told) = told {
-                Some(*told)
-            } else {
-                None
-            }
-        }
-    };
 }
 
 impl CompanyPeer for Peer {

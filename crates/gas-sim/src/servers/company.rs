@@ -1,27 +1,40 @@
 //! The gas company's server.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use gas_company::{Company, KeyStore, NewMeter, Provisioned};
-use gas_http::{Clock, Entropy};
+use gas_api::pay::{self, RefundWanted};
+use gas_company::{Company, Dispatch, KeyStore, NewMeter, PayPeer, Provisioned};
+use gas_http::{BoxError, Clock, Entropy, Outbox as _};
 use gas_statement::{SigningKey, VerifyingKey};
-use gas_store::company::CompanyStore;
+use gas_store::company::{CompanyStore, RefundState};
 use gas_token_issue::MasterKey;
+use gas_units::{MeterNumber, RefundId, UnixMillis};
 
-use crate::executor::{Job, finish};
-use crate::net::{Ask, CompanyAsk, Told};
+use crate::executor::{Job, Target, Wire, finish};
+use crate::net::{Ask, CompanyAsk, PayAsk, Told};
 use crate::rng::Rng;
-use crate::server::{Ended, Keys, Program, Stores, Time, Truth};
+use crate::serve::due_jobs;
+use crate::server::{Due, Ended, Keys, Program, Stores, Time, Truth};
+use crate::servers::disk::Disk;
+use crate::servers::{answer, unfit};
 
 /// The gas company's server.
 pub(crate) struct CompanyProgram {
-    store: CompanyStore,
+    disk: Disk<CompanyStore>,
     master: [u8; 16],
     statement_key: [u8; 32],
     pay_key: VerifyingKey,
     clock: Clock,
     entropy: Entropy,
-    running: Option<Company>,
+    wire: Wire,
+    /// The epoch that its operator began last.
+    epoch: u8,
+    running: Option<Running>,
+}
+
+struct Running {
+    company: Company,
+    outbox: Arc<Dispatch>,
 }
 
 impl CompanyProgram {
@@ -30,18 +43,13 @@ impl CompanyProgram {
         keys: &Keys,
         stores: &Stores,
         time: &Time,
+        wire: Wire,
         rng: &mut Rng,
     ) -> Result<Self, String> {
-        let store = match stores {
-            Stores::Memory => CompanyStore::in_memory(),
-            Stores::Sqlite(folder) => {
-                let file = folder.path().join(format!("company-{utility}.db"));
-                finish(CompanyStore::open(&file)).map_err(|error| error.to_string())?
-            }
-        };
+        let disk = Disk::new(utility, stores, wire.gate())?;
         let nonces = Mutex::new(rng.fork());
         Ok(Self {
-            store,
+            disk,
             master: keys.master,
             statement_key: keys.company,
             pay_key: keys.trust.pay.clone(),
@@ -51,6 +59,8 @@ impl CompanyProgram {
                 rng.fill(bytes);
                 Ok(())
             }),
+            wire,
+            epoch: 0,
             running: None,
         })
     }
@@ -58,14 +68,17 @@ impl CompanyProgram {
 
 impl Program for CompanyProgram {
     fn start(&mut self) {
-        self.running = Some(Company::new(
-            self.store.clone(),
+        let company = Company::new(
+            self.disk.store.clone(),
             KeyStore::new(MasterKey::from_bytes(self.master)),
             SigningKey::from_bytes(&self.statement_key),
             self.pay_key.clone(),
             self.clock.clone(),
             self.entropy.clone(),
-        ));
+        );
+        let pay = Arc::new(Wired(self.wire.clone()));
+        let outbox = Arc::new(Dispatch::new(company.clone(), pay));
+        self.running = Some(Running { company, outbox });
     }
 
     fn crash(&mut self) {
@@ -77,7 +90,7 @@ impl Program for CompanyProgram {
     }
 
     fn answers(&self, ask: Ask) -> Option<Job<Ended>> {
-        let company = self.running.clone()?;
+        let company = self.running.as_ref()?.company.clone();
         let Ask::Company(ask) = ask else {
             return None;
         };
@@ -103,18 +116,110 @@ impl Program for CompanyProgram {
                     let believed = company.receipt(vend, reported).await;
                     believed.map(|believed| Told::Receipt(Box::new(believed)))
                 }
+                CompanyAsk::Refund(refund, wanted) => {
+                    let refund = company.ask_refund(refund, wanted).await;
+                    refund.map(|refund| Told::Refund(Box::new(refund)))
+                }
             })
         }))
     }
 
+    fn lanes(&self) -> usize {
+        1
+    }
+
+    fn due(&self, _: usize, now: UnixMillis, limit: usize) -> Due {
+        match &self.running {
+            Some(running) => Box::pin(due_jobs(Arc::clone(&running.outbox), now, limit)),
+            None => Box::pin(async { Ok(Vec::new()) }),
+        }
+    }
+
+    fn next_due(&self, _: usize) -> Job<Result<Option<UnixMillis>, BoxError>> {
+        let outbox = self
+            .running
+            .as_ref()
+            .map(|running| Arc::clone(&running.outbox));
+        Box::pin(async move {
+            match outbox {
+                Some(outbox) => outbox.next_due().await,
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn postpone(
+        &self,
+        _: usize,
+        id: String,
+        attempts: u32,
+        now: UnixMillis,
+    ) -> Job<Result<(), BoxError>> {
+        let outbox = self
+            .running
+            .as_ref()
+            .map(|running| Arc::clone(&running.outbox));
+        Box::pin(async move {
+            match outbox {
+                Some(outbox) => outbox.postpone(&id, attempts, now).await,
+                None => Ok(()),
+            }
+        })
+    }
+
     fn fail_writes(&self, fail: bool) {
-        self.store.fail_writes(fail);
+        self.disk.store.fail_writes(fail);
+    }
+
+    fn back_up(&mut self) -> Result<(), String> {
+        self.disk.back_up()
+    }
+
+    fn put_back(&mut self) -> Result<bool, String> {
+        let put_back = self.disk.put_back()?;
+        if put_back {
+            self.epoch = self.epoch.checked_add(1).ok_or("all epochs are used")?;
+        }
+        Ok(put_back)
+    }
+
+    fn mend(&self) -> Option<Job<Ended>> {
+        let company = self.running.as_ref()?.company.clone();
+        let pay = Wired(self.wire.clone());
+        let epoch = self.epoch;
+        Some(Box::pin(async move {
+            let restored = company.restore(epoch, &pay).await;
+            Ended::Mended(restored.map(|_| ()).map_err(|error| error.to_string()))
+        }))
     }
 
     fn audit(&self, truth: &Truth<'_>) -> Vec<String> {
         let mut wrong = Vec::new();
+        for (vend, noted) in truth.desk.iter().filter(|(_, noted)| noted.stands) {
+            let refund = match finish(self.disk.store.refund(noted.refund)) {
+                Ok(Some(refund)) => refund,
+                // Another utility's; or forgotten with a disk, and the sale stands.
+                Ok(None) => continue,
+                Err(error) => {
+                    wrong.push(format!("the refund of vend {vend}: {error}"));
+                    continue;
+                }
+            };
+            let returned = truth.returned.contains_key(vend);
+            let fits = match refund.state {
+                RefundState::Refunded => returned,
+                RefundState::Closed => !returned,
+                RefundState::Open | RefundState::Reversed | RefundState::MoneyDue => false,
+            };
+            if !fits {
+                wrong.push(format!(
+                    "the refund of vend {vend} is {:?}; its money went back: {returned}",
+                    refund.state
+                ));
+            }
+        }
         for (number, meter) in truth.meters {
-            let book = match finish(self.store.meter(*number)) {
+            let book = match finish(self.disk.store.meter(*number)) {
                 Ok(Some(book)) => book,
                 Ok(None) => {
                     wrong.push(format!("the company has no book of meter {number}"));
@@ -130,10 +235,11 @@ impl Program for CompanyProgram {
                     "meter {number} is frozen, though all of it is honest"
                 ));
             }
-            if u64::from(book.total) != meter.paid {
+            if u64::from(book.total) != meter.due() {
                 wrong.push(format!(
-                    "the company has sold {} to meter {number}; {} were paid for",
-                    book.total, meter.paid
+                    "the company has sold {} to meter {number}; {} were paid for and kept",
+                    book.total,
+                    meter.due()
                 ));
             }
             if let Some(believed) = book.believed {
@@ -155,7 +261,48 @@ impl Program for CompanyProgram {
     }
 
     fn provision(&self, new: NewMeter) -> Option<Result<Provisioned, String>> {
-        let company = self.running.as_ref()?;
+        let company = &self.running.as_ref()?.company;
         Some(finish(company.provision(new)).map_err(|error| error.to_string()))
+    }
+}
+
+/// The payment server, by wire.
+struct Wired(Wire);
+
+impl Wired {
+    fn ask<T: 'static>(
+        &self,
+        ask: PayAsk,
+        take: impl FnOnce(Told) -> Option<T> + Send + 'static,
+    ) -> gas_company::Answer<'_, T> {
+        let call = self.0.ask(Target::Pay, Ask::Pay(ask));
+        Box::pin(
+            async move { take(answer("payment", call.await)?).ok_or_else(|| unfit("payment")) },
+        )
+    }
+}
+
+impl PayPeer for Wired {
+    fn refund(
+        &self,
+        refund_id: RefundId,
+        wanted: RefundWanted,
+    ) -> gas_company::Answer<'_, pay::Refund> {
+        self.ask(
+            PayAsk::Refund(refund_id, Box::new(wanted)),
+            only!(*MoneyBack),
+        )
+    }
+
+    fn begin_epoch(
+        &self,
+        meter: MeterNumber,
+        epoch: u8,
+    ) -> gas_company::Answer<'_, pay::MeterEpoch> {
+        self.ask(PayAsk::BeginEpoch(meter, epoch), only!(Epoch))
+    }
+
+    fn payments(&self, meter: MeterNumber) -> gas_company::Answer<'_, pay::MeterPayments> {
+        self.ask(PayAsk::Payments(meter), only!(*Payments))
     }
 }

@@ -1,7 +1,30 @@
 //! The three servers of a utility, each the real program's logic over its store.
 
+/// Takes one kind of answer.
+macro_rules! only {
+    ($kind:ident) => {
+        |told| {
+            if let Told::$kind(told) = told {
+                Some(told)
+            } else {
+                None
+            }
+        }
+    };
+    (* $kind:ident) => {
+        |told| {
+            if let Told::$kind(told) = told {
+                Some(*told)
+            } else {
+                None
+            }
+        }
+    };
+}
+
 mod cloud;
 mod company;
+mod disk;
 mod pay;
 
 use std::path::Path;
@@ -42,8 +65,9 @@ impl Server {
         rng: &mut Rng,
     ) -> Result<Vec<Self>, String> {
         let time = Time::default();
-        let company = CompanyProgram::new(utility, keys, stores, &time, rng)?;
-        let company = Self::new(utility, Box::new(company), Wire::default(), time);
+        let wire = Wire::default();
+        let company = CompanyProgram::new(utility, keys, stores, &time, wire.clone(), rng)?;
+        let company = Self::new(utility, Box::new(company), wire, time);
         let (time, wire) = (Time::default(), Wire::default());
         let pay = PayProgram::new(utility, keys, stores, &time, wire.clone())?;
         let pay = Self::new(utility, Box::new(pay), wire, time);

@@ -10,18 +10,19 @@ use gas_pay::{CloudPeer, Desk, Dispatch, Parts, Provider};
 use gas_phone::Trust;
 use gas_statement::SigningKey;
 use gas_store::pay::PayStore;
-use gas_tender::{CloseOutcome, Event, QueryAnswer, Tender};
+use gas_tender::{CloseOutcome, Event, QueryAnswer, Refund, RefundAnswer, Tender};
 use gas_units::UnixMillis;
 
 use crate::executor::{Job, Target, Wire, finish};
 use crate::net::{Ask, CloudAsk, Failure, PayAsk, ProviderAsk, Told};
 use crate::serve::due_jobs;
 use crate::server::{Due, Ended, Keys, Program, Stores, Time, Truth};
+use crate::servers::disk::Disk;
 use crate::servers::{answer, unfit};
 
 /// The payment server.
 pub(crate) struct PayProgram {
-    store: PayStore,
+    disk: Disk<PayStore>,
     key: [u8; 32],
     trust: Trust,
     clock: Clock,
@@ -42,15 +43,9 @@ impl PayProgram {
         time: &Time,
         wire: Wire,
     ) -> Result<Self, String> {
-        let store = match stores {
-            Stores::Memory => PayStore::in_memory(),
-            Stores::Sqlite(folder) => {
-                let file = folder.path().join(format!("pay-{utility}.db"));
-                finish(PayStore::open(&file)).map_err(|error| error.to_string())?
-            }
-        };
+        let disk = Disk::new(utility, stores, wire.gate())?;
         Ok(Self {
-            store,
+            disk,
             key: keys.pay,
             trust: keys.trust.clone(),
             clock: time.clock(),
@@ -67,7 +62,7 @@ impl PayProgram {
 impl Program for PayProgram {
     fn start(&mut self) {
         let desk = Desk::new(Parts {
-            store: self.store.clone(),
+            store: self.disk.store.clone(),
             provider: Arc::new(Wired(self.wire.clone())),
             cloud: Arc::new(Wired(self.wire.clone())),
             company_key: self.trust.company.clone(),
@@ -93,16 +88,35 @@ impl Program for PayProgram {
             return None;
         };
         Some(Box::pin(async move {
-            let tender = match ask {
-                PayAsk::Open(vend, wanted) => desk.open(vend, wanted).await,
-                PayAsk::Show(vend, false) => desk.show(vend).await,
-                PayAsk::Show(vend, true) => desk.ask_provider(vend).await,
+            let told = match ask {
+                PayAsk::Open(vend, wanted) => desk.open(vend, wanted).await.map(tender),
+                PayAsk::Show(vend, false) => desk.show(vend).await.map(tender),
+                PayAsk::Show(vend, true) => desk.ask_provider(vend).await.map(tender),
                 PayAsk::Notified { order_no, event_id } => {
                     let taken = desk.notified(&order_no, &event_id, None).await;
-                    return Ended::Answer(taken.map(|()| Told::Done));
+                    taken.map(|()| Told::Done)
+                }
+                PayAsk::RefundNotified {
+                    number,
+                    order_no,
+                    event_id,
+                } => {
+                    let taken = desk.refund_notified(&number, &order_no, &event_id).await;
+                    taken.map(|()| Told::Done)
+                }
+                PayAsk::Refund(refund, wanted) => {
+                    let refund = desk.refund(refund, *wanted).await;
+                    refund.map(|refund| Told::MoneyBack(Box::new(refund)))
+                }
+                PayAsk::BeginEpoch(meter, epoch) => {
+                    desk.begin_epoch(meter, epoch).await.map(Told::Epoch)
+                }
+                PayAsk::Payments(meter) => {
+                    let payments = desk.meter_payments(meter).await;
+                    payments.map(|payments| Told::Payments(Box::new(payments)))
                 }
             };
-            Ended::Answer(tender.map(|tender| Told::Tender(Box::new(tender))))
+            Ended::Answer(told)
         }))
     }
 
@@ -144,22 +158,38 @@ impl Program for PayProgram {
     }
 
     fn fail_writes(&self, fail: bool) {
-        self.store.fail_writes(fail);
+        self.disk.store.fail_writes(fail);
+    }
+
+    fn back_up(&mut self) -> Result<(), String> {
+        self.disk.back_up()
+    }
+
+    fn put_back(&mut self) -> Result<bool, String> {
+        self.disk.put_back()
     }
 
     /// The book holds exactly what the provider was paid: each payment once, and both sides alike.
     fn audit(&self, truth: &Truth<'_>) -> Vec<String> {
-        let transfers = match finish(self.store.transfers()) {
+        let transfers = match finish(self.disk.store.transfers()) {
             Ok(transfers) => transfers,
             Err(error) => return vec![format!("the ledger cannot be read: {error}")],
         };
         let mut wrong = Vec::new();
-        let mut posted = BTreeMap::new();
+        let (mut posted, mut back) = (BTreeMap::new(), BTreeMap::new());
         let mut sums: BTreeMap<String, i64> = BTreeMap::new();
         for transfer in &transfers {
             let amount = transfer.amount().fen();
             *sums.entry(format!("{:?}", transfer.debit())).or_default() += amount;
             *sums.entry(format!("{:?}", transfer.credit())).or_default() -= amount;
+            if let Account::ProviderClearing(_) = transfer.credit()
+                && back.insert(transfer.vend_id(), transfer.amount()).is_some()
+            {
+                wrong.push(format!(
+                    "vend {} went back twice in the ledger",
+                    transfer.vend_id()
+                ));
+            }
             if let Account::ProviderClearing(_) = transfer.debit()
                 && posted
                     .insert(transfer.vend_id(), transfer.amount())
@@ -174,6 +204,12 @@ impl Program for PayProgram {
         if sums.values().sum::<i64>() != 0 {
             wrong.push(format!("the ledger does not sum to zero: {sums:?}"));
         }
+        if back != *truth.returned {
+            wrong.push(format!(
+                "the ledger has {back:?} given back, the provider {:?}",
+                truth.returned
+            ));
+        }
         for (vend, amount) in truth.paid {
             if posted.remove(vend) != Some(*amount) {
                 wrong.push(format!("vend {vend}, paid {amount}, is not in the ledger"));
@@ -184,6 +220,10 @@ impl Program for PayProgram {
         }
         wrong
     }
+}
+
+fn tender(tender: gas_api::pay::Tender) -> Told {
+    Told::Tender(Box::new(tender))
 }
 
 /// Provider and cloud, by wire.
@@ -197,6 +237,19 @@ impl Wired {
                 Failure::Problem(problem) => problem.detail.into(),
                 Failure::Silence => BoxError::from("the provider gave no answer"),
             })
+        })
+    }
+}
+
+impl Wired {
+    fn refunding(&self, ask: ProviderAsk) -> gas_pay::Answer<'_, RefundAnswer> {
+        let told = self.ask(ask);
+        Box::pin(async move {
+            if let Told::Refunding(answer) = told.await? {
+                Ok(answer)
+            } else {
+                Err("an answer of another kind".into())
+            }
         })
     }
 }
@@ -237,6 +290,17 @@ impl Provider for Wired {
                 Err("an answer of another kind".into())
             }
         })
+    }
+
+    fn refund<'a>(&'a self, refund: &'a Refund) -> gas_pay::Answer<'a, RefundAnswer> {
+        self.refunding(ProviderAsk::Refund {
+            number: refund.number(),
+            order_no: refund.order_no().to_owned(),
+        })
+    }
+
+    fn query_refund<'a>(&'a self, refund: &'a Refund) -> gas_pay::Answer<'a, RefundAnswer> {
+        self.refunding(ProviderAsk::QueryRefund(refund.number()))
     }
 
     fn cashier_link(&self, _: &str) -> Option<String> {
