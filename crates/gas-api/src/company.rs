@@ -66,6 +66,10 @@ pub struct BelievedState {
     /// and reports the receipt by its sequence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<HexBytes>,
+    /// The token (52 bytes) that gives the meter the key of its next generation, until a believed state shows
+    /// that one: any phone may deliver it, and reports the receipt by the generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_change: Option<HexBytes>,
 }
 
 /// `PUT /v1/quotes/{vend_id}`: what is to be paid.
@@ -138,8 +142,12 @@ pub struct Sale {
     pub seq: u32,
     /// What was paid.
     pub amount_fen: Money,
-    /// The whole total token (56 bytes).
+    /// The whole total token (56 bytes), as it was issued.
     pub token: HexBytes,
+    /// The same sale under the meter's newer key generation, where the meter had not shown it before the
+    /// change: the meter takes this one only. Told by `GET` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resealed: Option<HexBytes>,
     /// typ `pilotlight-issue+jws`.
     pub issue: Jws,
     /// typ `pilotlight-settlement+jws`, once settled.

@@ -7,6 +7,7 @@
 
 pub mod cloud;
 pub mod company;
+pub mod desk;
 mod hex_bytes;
 pub mod pay;
 mod problem;

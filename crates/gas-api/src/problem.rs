@@ -78,6 +78,16 @@ pub mod codes {
         EPOCH_PASSED = "epoch_passed";
         /// 404: no such refund.
         REFUND_UNKNOWN = "refund_unknown";
+        /// 409: another meter stands in this one's place; nothing is sold to it any more.
+        METER_REPLACED = "meter_replaced";
+        /// 409: the meter cannot be replaced by that one, or not yet.
+        NOT_REPLACEABLE = "not_replaceable";
+        /// 404: no such replacement.
+        REPLACEMENT_UNKNOWN = "replacement_unknown";
+        /// 409: the meter's key cannot be changed to that generation, or not yet.
+        KEY_NOT_CHANGED = "key_not_changed";
+        /// 404: no such key change of this meter.
+        KEY_CHANGE_UNKNOWN = "key_change_unknown";
         /// 404: no such token of this meter.
         TOKEN_UNKNOWN = "token_unknown";
         /// 409: the gas company's books were restored; the meter must show its newest token first.

@@ -1,4 +1,5 @@
-//! Performs what the outbox holds: orders are handed to the payment server until their money went back.
+//! Performs what the outbox holds: orders are handed to the payment server until their money went back, and
+//! the credit of replaced meters is given to the meters in their place.
 
 use std::sync::Arc;
 
@@ -6,8 +7,8 @@ use gas_api::Jws;
 use gas_api::pay::RefundWanted;
 use gas_http::{BoxError, DueEffect, Outbox};
 use gas_statement::{RefundOrder, Refunded, Signed, check_refunded};
-use gas_store::company::{Effect, RefundRow, RefundState};
-use gas_units::{RefundId, UnixMillis};
+use gas_store::company::{CarryOutcome, Effect, RefundRow, RefundState};
+use gas_units::{RefundId, ReplacementId, UnixMillis};
 
 use crate::company::Company;
 use crate::peers::PayPeer;
@@ -15,7 +16,8 @@ use crate::peers::PayPeer;
 /// The outbox of the gas company.
 pub struct Dispatch {
     company: Company,
-    pay: Arc<dyn PayPeer>,
+    /// Left out, orders wait.
+    pay: Option<Arc<dyn PayPeer>>,
 }
 
 /// Why an order is to be handed over again.
@@ -23,6 +25,8 @@ pub struct Dispatch {
 enum NotDone {
     #[error("the books lack {0}; a person must look at this refund")]
     Missing(&'static str),
+    #[error("`pay` is missing in config.json; the order waits in the books")]
+    NoPay,
     #[error("refund {0} is not done yet; it is asked for again")]
     NotYet(RefundId),
 }
@@ -31,7 +35,29 @@ impl Dispatch {
     /// Performs the effects of `company` at `pay`.
     #[must_use]
     pub fn new(company: Company, pay: Arc<dyn PayPeer>) -> Self {
+        let pay = Some(pay);
         Self { company, pay }
+    }
+
+    /// Performs what needs no payment server; orders wait.
+    #[must_use]
+    pub const fn without_pay(company: Company) -> Self {
+        Self { company, pay: None }
+    }
+
+    async fn carry_over(&self, replacement_id: ReplacementId) -> Result<(), BoxError> {
+        let store = self.company.store();
+        let now = self.company.now();
+        let carried = store
+            .carry_over(replacement_id, |book| self.company.keys_of(book), now)
+            .await?;
+        match carried {
+            CarryOutcome::Stands(_) => {
+                let effect = Effect::CarryOver { replacement_id };
+                Ok(store.effect_done(&effect, now).await?)
+            }
+            CarryOutcome::Refused(refusal) => Err(refusal.into()),
+        }
     }
 
     async fn hand_over(&self, refund_id: RefundId) -> Result<(), BoxError> {
@@ -56,7 +82,8 @@ impl Dispatch {
             order: Jws(order),
             quote: Jws(quote.ok_or(NotDone::Missing("the quote"))?.quote),
         };
-        let answer = self.pay.refund(refund_id, wanted).await?;
+        let pay = self.pay.as_ref().ok_or(NotDone::NoPay)?;
+        let answer = pay.refund(refund_id, wanted).await?;
         let refunded = answer.refunded.ok_or(NotDone::NotYet(refund_id))?;
         let refunded = self.verify(&row, &refunded)?;
         Ok(store.money_went_back(&refunded, now).await?)
@@ -93,6 +120,7 @@ impl Outbox for Dispatch {
     async fn perform(&self, due: DueEffect<Effect>) -> Result<(), BoxError> {
         match due.effect {
             Effect::HandRefundOrder { refund_id } => self.hand_over(refund_id).await,
+            Effect::CarryOver { replacement_id } => self.carry_over(replacement_id).await,
         }
     }
 

@@ -1,6 +1,8 @@
 use gas_sales::MeterKeyring;
-use gas_token::{Receipt, Record, Status, Tag, Tagged, Total};
-use gas_token_issue::{MasterKey, check_receipt, check_record, check_status, seal_total};
+use gas_token::{Receipt, Record, Setting, SettingBody, SettingKind, Status, Tag, Tagged, Total};
+use gas_token_issue::{
+    MasterKey, check_receipt, check_record, check_status, seal_setting, seal_total,
+};
 use gas_token_keys::{MeterKey, MeterKeys};
 use gas_units::MeterNumber;
 
@@ -22,6 +24,28 @@ impl KeyStore {
             generation,
             keys: self.meter_key(meter, generation).purposes(),
         }
+    }
+
+    /// The token that gives a meter the key of generation `to`: a setting whose version is `to`, so that it
+    /// rises with the generation and is the same token however often it is made.
+    pub(crate) fn key_change(
+        &self,
+        meter: MeterNumber,
+        from: u8,
+        to: u8,
+    ) -> Option<Tagged<Setting>> {
+        let keys = self.meter_key(meter, from).purposes();
+        let wrapped = keys.wrapping.wrap(&self.meter_key(meter, to))?;
+        let mut body = [to; 25];
+        body.get_mut(1..)?.copy_from_slice(&wrapped);
+        let setting = Setting {
+            generation: from,
+            meter,
+            kind: SettingKind::KeyChange,
+            version: to.into(),
+            body: SettingBody::new(&body).ok()?,
+        };
+        Some(seal_setting(&keys, setting))
     }
 
     /// What a meter is provisioned with.

@@ -170,19 +170,18 @@ async fn run(data: DataDir) -> anyhow::Result<()> {
         config,
     } = open(data).await?;
     let stop = Stop::on_signals()?;
-    let orders = pay.map(|pay| {
-        let dispatch = Dispatch::new(company.clone(), Arc::new(pay));
-        let runner = OutboxRunner::new(Arc::new(dispatch), Waker::new());
-        tokio::spawn(runner.run(stop.clone()))
-    });
+    let dispatch = match pay {
+        Some(pay) => Dispatch::new(company.clone(), Arc::new(pay)),
+        None => Dispatch::without_pay(company.clone()),
+    };
+    let runner = OutboxRunner::new(Arc::new(dispatch), Waker::new());
+    let effects = tokio::spawn(runner.run(stop.clone()));
     let listen = &config.listen;
     let listener = tokio::net::TcpListener::bind(listen)
         .await
         .with_context(|| format!("cannot listen on {listen}"))?;
     serve(listener, app(config.callers, company), stop).await?;
-    if let Some(orders) = orders {
-        orders.await?;
-    }
+    effects.await?;
     store.close().await;
     Ok(())
 }

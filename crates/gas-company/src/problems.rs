@@ -3,11 +3,11 @@
 use gas_api::codes;
 use gas_http::Problem;
 use gas_sales::{
-    Contradiction, DebitRefusal, Halt, IssueRefusal, NotProven, OverLimit, QuoteRefusal,
-    ReserveRefusal,
+    Contradiction, DebitRefusal, Halt, IssueRefusal, KeyChangeRefusal, NotProven, OverLimit,
+    QuoteRefusal, ReplaceRefusal, ResealRefusal, ReserveRefusal,
 };
 use gas_statement::{ChainError, StatementError};
-use gas_units::{MeterNumber, RefundId, VendId};
+use gas_units::{MeterNumber, RefundId, ReplacementId, VendId};
 
 pub(crate) fn meter_unknown(meter: MeterNumber) -> Problem {
     Problem::not_found(
@@ -59,7 +59,11 @@ fn halted(halt: Halt) -> Problem {
             codes::METER_FROZEN,
             "Call the gas company; what was paid is issued once the meter was looked at.",
         ),
-        Halt::DebitOpen(_) => (
+        Halt::Replaced(_) => (
+            codes::METER_REPLACED,
+            "Buy for the meter that stands in its place.",
+        ),
+        Halt::DebitOpen(_) | Halt::Replacing(_) => (
             codes::DEBIT_OPEN,
             "Deliver the meter's newest token and read it; what was paid is issued after that.",
         ),
@@ -132,6 +136,72 @@ pub(crate) fn not_taken_back(refusal: DebitRefusal) -> Problem {
         | DebitRefusal::Keys
         | DebitRefusal::Meter
         | DebitRefusal::NoDebit => Problem::ours(refusal),
+    }
+}
+
+pub(crate) fn replacement_unknown(replacement_id: ReplacementId) -> Problem {
+    Problem::not_found(
+        codes::REPLACEMENT_UNKNOWN,
+        format!("This company knows nothing of replacement {replacement_id}."),
+    )
+    .hint("Ask for it with both meters and the reason.")
+}
+
+pub(crate) fn replacement_id_reused(replacement_id: ReplacementId) -> Problem {
+    Problem::conflict(
+        codes::ID_REUSED,
+        format!(
+            "Replacement {replacement_id} is that of other meters, or other people have approved it; \
+             nothing was done."
+        ),
+    )
+    .hint("Ask under a fresh replacement id.")
+}
+
+pub(crate) fn not_replaced(refusal: ReplaceRefusal) -> Problem {
+    match refusal {
+        ReplaceRefusal::Halted(halt) => halted(halt),
+        ReplaceRefusal::Reserved(vend_id) => not_taken_back(DebitRefusal::Reserved(vend_id)),
+        ReplaceRefusal::OverLimit(over) => over_limit(over),
+        ReplaceRefusal::Awaits(_)
+        | ReplaceRefusal::New(_)
+        | ReplaceRefusal::SameMeter
+        | ReplaceRefusal::Unit
+        | ReplaceRefusal::Unread(_) => Problem::conflict(
+            codes::NOT_REPLACEABLE,
+            format!("Nothing was taken off the meter: {refusal}."),
+        )
+        .hint("Mend that, and ask again."),
+        ReplaceRefusal::Exhausted(_) | ReplaceRefusal::Keys | ReplaceRefusal::NoReplacement => {
+            Problem::ours(refusal)
+        }
+    }
+}
+
+pub(crate) fn key_change_unknown(meter: MeterNumber, generation: u8) -> Problem {
+    Problem::not_found(
+        codes::KEY_CHANGE_UNKNOWN,
+        format!("Meter {meter} was never to be given key generation {generation}."),
+    )
+    .hint("Ask for the change first.")
+}
+
+pub(crate) fn key_not_changed(refusal: KeyChangeRefusal) -> Problem {
+    Problem::conflict(
+        codes::KEY_NOT_CHANGED,
+        format!("The meter's key stays: {refusal}."),
+    )
+    .hint("Ask which key the meter has.")
+}
+
+pub(crate) fn not_resealed(refusal: ResealRefusal) -> Problem {
+    match refusal {
+        ResealRefusal::Generation(_) | ResealRefusal::Shown(_) => Problem::conflict(
+            codes::WRONG_STATE,
+            format!("The token is not sealed again: {refusal}."),
+        )
+        .hint("Read the meter; what it still lacks is told with its state."),
+        ResealRefusal::Meter => Problem::ours(refusal),
     }
 }
 

@@ -138,6 +138,11 @@ pub(crate) async fn provision(
         },
         believed: None,
         debit: None,
+        replacement: None,
+        retired: None,
+        carried_in: 0,
+        carried_out: 0,
+        next_generation: None,
     };
     let generation = match store.add_meter(&book).await? {
         AddOutcome::Added => FIRST_GENERATION,

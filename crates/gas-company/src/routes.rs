@@ -7,9 +7,10 @@ use gas_api::company::{
     RecordsBelieved, RecordsReported, Refund, RefundWanted, ReservationWanted, Reserved, Sale,
     SaleWanted, StateReported,
 };
+use gas_api::desk::{Key, KeyWanted, Replacement, ReplacementWanted, SealedToken};
 use gas_api::{Keys, PublicKeyHex};
 use gas_http::{AccessRule, Json, Path, Problem, Routes};
-use gas_units::{MeterNumber, RefundId, VendId};
+use gas_units::{MeterNumber, RefundId, ReplacementId, VendId};
 
 use crate::company::Company;
 
@@ -37,9 +38,23 @@ pub fn routes() -> Routes<Company> {
             CLOUD,
             token_receipt,
         )
+        .get(
+            "/v1/meters/{meter}/tokens/{seq}/{generation}",
+            CLOUD,
+            token_under,
+        )
+        .put(
+            "/v1/meters/{meter}/key/{generation}/receipt",
+            CLOUD,
+            key_receipt,
+        )
         .post("/v1/records", CLOUD, records)
         .put("/v1/refunds/{refund_id}", DESK, ask_refund)
         .get("/v1/refunds/{refund_id}", DESK, refund)
+        .put("/v1/replacements/{replacement_id}", DESK, ask_replacement)
+        .get("/v1/replacements/{replacement_id}", DESK, replacement)
+        .put("/v1/meters/{meter}/key", DESK, change_key)
+        .get("/v1/meters/{meter}/key", DESK, key)
 }
 
 /// `GET /health`: this server runs and can be asked.
@@ -151,4 +166,54 @@ async fn records(
     Json(reported): Json<RecordsReported>,
 ) -> Answer<RecordsBelieved> {
     company.records(reported).await.map(Json)
+}
+
+/// `PUT /v1/replacements/{replacement_id}`
+async fn ask_replacement(
+    State(company): State<Company>,
+    Path(replacement_id): Path<ReplacementId>,
+    Json(wanted): Json<ReplacementWanted>,
+) -> Answer<Replacement> {
+    let stands = company.ask_replacement(replacement_id, wanted).await;
+    stands.map(Json)
+}
+
+/// `GET /v1/replacements/{replacement_id}`
+async fn replacement(
+    State(company): State<Company>,
+    Path(replacement_id): Path<ReplacementId>,
+) -> Answer<Replacement> {
+    company.replacement(replacement_id).await.map(Json)
+}
+
+/// `PUT /v1/meters/{meter}/key`
+async fn change_key(
+    State(company): State<Company>,
+    Path(meter): Path<MeterNumber>,
+    Json(wanted): Json<KeyWanted>,
+) -> Answer<Key> {
+    company.change_key(meter, wanted).await.map(Json)
+}
+
+/// `GET /v1/meters/{meter}/key`
+async fn key(State(company): State<Company>, Path(meter): Path<MeterNumber>) -> Answer<Key> {
+    company.key(meter).await.map(Json)
+}
+
+/// `PUT /v1/meters/{meter}/key/{generation}/receipt`
+async fn key_receipt(
+    State(company): State<Company>,
+    Path((meter, generation)): Path<(MeterNumber, u8)>,
+    Json(reported): Json<ReceiptReported>,
+) -> Answer<BelievedState> {
+    let believed = company.key_receipt(meter, generation, reported).await;
+    believed.map(Json)
+}
+
+/// `GET /v1/meters/{meter}/tokens/{seq}/{generation}`
+async fn token_under(
+    State(company): State<Company>,
+    Path((meter, seq, generation)): Path<(MeterNumber, u32, u8)>,
+) -> Answer<SealedToken> {
+    company.token_under(meter, seq, generation).await.map(Json)
 }

@@ -17,6 +17,7 @@ pub(crate) fn sale(row: &SaleRow) -> Sale {
         seq: row.seq,
         amount_fen: row.amount_fen,
         token: HexBytes(row.token.to_bytes()),
+        resealed: None,
         issue: Jws(row.issue.clone()),
         settlement: row.settlement.clone().map(Jws),
     }
@@ -42,6 +43,7 @@ pub(crate) fn believed(
         old,
         message_sha256: Digest(believed.message_sha256.0),
         waiting: None,
+        key_change: None,
     }
 }
 

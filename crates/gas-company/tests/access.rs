@@ -14,7 +14,7 @@ const CLOUD: AccessRule = AccessRule::Caller("cloud");
 const DESK: AccessRule = AccessRule::Caller("desk");
 
 /// What is meant to be there. A route that is not in this table has not been thought about.
-const TABLE: [(Method, &str, AccessRule); 14] = [
+const TABLE: [(Method, &str, AccessRule); 20] = [
     (Method::GET, "/health", AccessRule::Public),
     (Method::GET, "/v1/keys", AccessRule::Public),
     (Method::POST, "/v1/nonces", CLOUD),
@@ -30,9 +30,23 @@ const TABLE: [(Method, &str, AccessRule); 14] = [
         "/v1/meters/{meter}/tokens/{seq}/receipt",
         CLOUD,
     ),
+    (
+        Method::GET,
+        "/v1/meters/{meter}/tokens/{seq}/{generation}",
+        CLOUD,
+    ),
+    (
+        Method::PUT,
+        "/v1/meters/{meter}/key/{generation}/receipt",
+        CLOUD,
+    ),
     (Method::POST, "/v1/records", CLOUD),
     (Method::PUT, "/v1/refunds/{refund_id}", DESK),
     (Method::GET, "/v1/refunds/{refund_id}", DESK),
+    (Method::PUT, "/v1/replacements/{replacement_id}", DESK),
+    (Method::GET, "/v1/replacements/{replacement_id}", DESK),
+    (Method::PUT, "/v1/meters/{meter}/key", DESK),
+    (Method::GET, "/v1/meters/{meter}/key", DESK),
 ];
 
 #[test]
@@ -55,6 +69,8 @@ async fn no_door_opens_without_the_right_key() {
 fn filled(path: &str) -> String {
     path.replace("{vend_id}", &rig::vend(1).to_string())
         .replace("{refund_id}", &rig::refund_id(1).to_string())
+        .replace("{replacement_id}", &rig::refund_id(1).to_string())
+        .replace("{generation}", "1")
         .replace("{meter}", rig::METER)
         .replace("{seq}", "1")
 }

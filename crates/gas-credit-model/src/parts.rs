@@ -122,6 +122,11 @@ impl Parts {
             year: TariffYear::beginning(NOW, Volume::from_centi_m3(REGISTER)),
             believed: None,
             debit: None,
+            replacement: None,
+            retired: None,
+            carried_in: 0,
+            carried_out: 0,
+            next_generation: None,
         };
         let signer = SigningKey::from_bytes(&[1; 32]);
         let paid = std::array::from_fn(|vend| pay(&signer, &quote(&book, vend)));
@@ -473,6 +478,7 @@ fn quote(book: &MeterBook, vend: usize) -> Quote {
         register_centi_m3: Volume::from_centi_m3(REGISTER),
         year_start_register_centi_m3: Volume::from_centi_m3(REGISTER),
         purchased_this_year_centi_m3: Volume::ZERO,
+        used_before_centi_m3: Volume::ZERO,
         undelivered: 0,
         balance: 0,
     };

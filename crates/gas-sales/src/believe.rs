@@ -4,7 +4,7 @@ use gas_units::UnixMillis;
 use crate::book::{BelievedState, MeterBook};
 use crate::prove::Told;
 
-/// What the issue log holds of one sequence.
+/// What the issue log holds of one sequence: of several seals of one token, the one that the state shows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LogEntry {
     /// First 4 bytes of the token's tag.
@@ -62,8 +62,15 @@ impl MeterBook {
     /// Company rule 2. `logged` is the issue log at the state's `last_seq`, for sequence 0
     /// [`LogEntry::BEFORE_THE_FIRST`]. The log is whole for the book's own epoch; of older ones, which end
     /// with a restore, it may lack what came after the backup.
+    ///
+    /// A state under an older key generation than the meter is known to have is old, whatever it shows: its
+    /// key may be what the change was made for. One under a newer generation concludes the change, also one
+    /// that restored books have forgotten: nobody but the company could give the meter that key.
     #[must_use]
     pub fn believe(&self, told: &Told, logged: Option<LogEntry>, now: UnixMillis) -> Belief {
+        if told.generation < self.generation {
+            return Belief::Old;
+        }
         if logged.is_none() && told.state.last_seq.epoch() < self.epoch {
             return if self.knows_newer_than(told) {
                 Belief::Old
@@ -86,6 +93,7 @@ impl MeterBook {
             return Belief::Old;
         }
         let mut book = self.clone();
+        book.know_generation(told.generation);
         book.year = book.year.at(now, told.state.volume);
         book.believed = Some(BelievedState {
             state: told.state,
@@ -96,12 +104,18 @@ impl MeterBook {
         Belief::Believed(book)
     }
 
-    /// By sequence, then by register: both only rise. Time is never evidence.
+    fn know_generation(&mut self, generation: u8) {
+        self.generation = generation;
+        self.next_generation = self.next_generation.filter(|next| *next > generation);
+    }
+
+    /// By sequence, then by register: within a key generation both only rise. Time is never evidence.
     fn knows_newer_than(&self, told: &Told) -> bool {
-        self.believed.is_some_and(|believed| {
-            (told.state.last_seq, told.state.volume)
-                < (believed.state.last_seq, believed.state.volume)
-        })
+        told.generation == self.generation
+            && self.believed.is_some_and(|believed| {
+                (told.state.last_seq, told.state.volume)
+                    < (believed.state.last_seq, believed.state.volume)
+            })
     }
 
     fn known_battery(&self) -> Option<u8> {

@@ -4,6 +4,7 @@ use gas_token::{MeterState, Seq};
 use gas_units::{MeterNumber, Money, Unit, UnixMillis};
 
 use crate::debit::OpenDebit;
+use crate::replace::{OpenReplacement, Retired};
 use crate::year::TariffYear;
 
 /// All that the company keeps of one meter. Amounts are in the meter's unit.
@@ -37,6 +38,16 @@ pub struct MeterBook {
     pub believed: Option<BelievedState>,
     /// The sale that is being taken back; at most one.
     pub debit: Option<OpenDebit>,
+    /// The replacement by which all credit is being taken off this meter; at most one, and no other debit.
+    pub replacement: Option<OpenReplacement>,
+    /// From when on another meter stands in its place: it is sold nothing any more.
+    pub retired: Option<Retired>,
+    /// What replacements have brought to this meter, of `total`.
+    pub carried_in: u32,
+    /// What a replacement has taken off this meter for the next; no longer in `total`.
+    pub carried_out: u32,
+    /// The next key generation, while the meter is being given its key.
+    pub next_generation: Option<u8>,
 }
 
 /// A state of the meter whose tag holds and which agrees with the issue log.
@@ -76,7 +87,8 @@ impl MeterBook {
             unit: self.unit,
             register_centi_m3: state.volume,
             year_start_register_centi_m3: year.start_register,
-            purchased_this_year_centi_m3: year.purchased,
+            purchased_this_year_centi_m3: year.purchased_by_household(),
+            used_before_centi_m3: year.moved.used,
             undelivered: self.undelivered(),
             balance: state.balance,
         })

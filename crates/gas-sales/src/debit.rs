@@ -30,6 +30,36 @@ pub struct OpenDebit {
     pub reversal: Option<Seq>,
 }
 
+/// The tokens of an open debit.
+pub(crate) struct DebitTokens {
+    pub(crate) seq: Seq,
+    pub(crate) tag: ShortTag,
+    pub(crate) reversal: Option<Seq>,
+}
+
+/// What the newest believed state says of them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Shown {
+    /// It does not tell.
+    Nothing,
+    /// The meter has taken the debit, and no reversal is out.
+    Taken,
+    /// The meter has refused the debit.
+    Refused,
+    /// The meter has taken the reversal, or what came after it.
+    Reversed,
+}
+
+impl OpenDebit {
+    const fn tokens(&self) -> DebitTokens {
+        DebitTokens {
+            seq: self.seq,
+            tag: self.tag,
+            reversal: self.reversal,
+        }
+    }
+}
+
 /// Why a sale cannot be taken back now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum DebitRefusal {
@@ -124,26 +154,37 @@ impl MeterBook {
     ///   `balance - total`), so the reversal, or a later token, is what it shows in the end.
     #[must_use]
     pub fn conclude(&self, told: &Told, now: UnixMillis) -> Conclusion {
-        let (Some(debit), Some(believed)) = (self.debit, self.believed) else {
+        let Some(debit) = self.debit else {
             return Conclusion::Nothing;
         };
-        if self.frozen || believed.message_sha256 != told.sha256 {
-            return Conclusion::Nothing;
-        }
-        let shown = believed.state.last_seq;
-        match debit.reversal {
-            Some(reversal) if shown >= reversal => {
-                Conclusion::Closed(Box::new(self.without_debit()), Box::new(debit))
-            }
-            Some(_) => Conclusion::Nothing,
-            None if shown >= debit.seq => {
+        match self.shown(&debit.tokens(), told) {
+            Shown::Nothing => Conclusion::Nothing,
+            Shown::Taken => {
                 let order = self.order(&debit, told, now);
                 let mut book = self.without_debit();
                 book.take_from_year(&debit);
                 Conclusion::MoneyDue(Box::new(book), Box::new(order))
             }
-            None if refuses(told, &debit) => Conclusion::ReversalDue,
-            None => Conclusion::Nothing,
+            Shown::Refused => Conclusion::ReversalDue,
+            Shown::Reversed => Conclusion::Closed(Box::new(self.without_debit()), Box::new(debit)),
+        }
+    }
+
+    /// What a state says of the tokens of an open debit, whatever its value is for.
+    pub(crate) fn shown(&self, tokens: &DebitTokens, told: &Told) -> Shown {
+        let Some(believed) = self.believed else {
+            return Shown::Nothing;
+        };
+        if self.frozen || believed.message_sha256 != told.sha256 {
+            return Shown::Nothing;
+        }
+        let shown = believed.state.last_seq;
+        match tokens.reversal {
+            Some(reversal) if shown >= reversal => Shown::Reversed,
+            Some(_) => Shown::Nothing,
+            None if shown >= tokens.seq => Shown::Taken,
+            None if refuses(told, tokens.tag) => Shown::Refused,
+            None => Shown::Nothing,
         }
     }
 
@@ -208,7 +249,7 @@ impl MeterBook {
     }
 }
 
-fn refuses(told: &Told, debit: &OpenDebit) -> bool {
+fn refuses(told: &Told, debit: ShortTag) -> bool {
     told.result == Some(ReceiptResult::Insufficient)
-        && told.answers.is_some_and(|tag| tag.short() == debit.tag)
+        && told.answers.is_some_and(|tag| tag.short() == debit)
 }

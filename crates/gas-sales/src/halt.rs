@@ -1,4 +1,4 @@
-use gas_units::RefundId;
+use gas_units::{MeterNumber, RefundId, ReplacementId};
 
 use crate::book::MeterBook;
 
@@ -12,6 +12,12 @@ pub enum Halt {
     /// A genuine state has contradicted the issue log.
     #[error("the meter is frozen for sales until the gas company has looked at it")]
     Frozen,
+    /// Another meter stands in its place.
+    #[error("meter {0} stands in its place now; nothing is sold to this one any more")]
+    Replaced(MeterNumber),
+    /// The meter's credit is being taken off it for another meter.
+    #[error("replacement {0} waits for the meter's answer; deliver its token and read the meter")]
+    Replacing(ReplacementId),
     /// The books were restored, and the meter has not shown the new epoch's token yet.
     #[error(
         "the books were restored from a backup; the meter is sold to again once it has shown its \
@@ -28,6 +34,12 @@ impl MeterBook {
     pub fn may_sell(&self) -> Result<(), Halt> {
         if self.frozen {
             return Err(Halt::Frozen);
+        }
+        if let Some(retired) = &self.retired {
+            return Err(Halt::Replaced(retired.new_meter));
+        }
+        if let Some(replacement) = &self.replacement {
+            return Err(Halt::Replacing(replacement.replacement_id));
         }
         if let Some(debit) = &self.debit {
             return Err(Halt::DebitOpen(debit.refund_id));

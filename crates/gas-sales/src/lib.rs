@@ -13,8 +13,13 @@
 //!    for it: money by a signed order, or [`MeterBook::reverse`];
 //! 8. [`MeterBook::restore`], once for every meter after a backup was put back.
 //!
-//! The keys stay with their holder, behind [`MeterKeyring`]. Key changes and the replacement of a meter
-//! are not here.
+//! 9. [`MeterBook::replace`] takes all credit off a meter for the next one;
+//!    [`MeterBook::conclude_replacement`], after every belief, says when it has left, and
+//!    [`MeterBook::receive`] gives it to the next;
+//! 10. [`MeterBook::change_key`] begins a new key generation, which the first state under it concludes;
+//!     [`MeterBook::reseal`] seals under it what the meter has not shown yet.
+//!
+//! The keys stay with their holder, behind [`MeterKeyring`].
 #![forbid(unsafe_code)]
 
 mod believe;
@@ -24,7 +29,9 @@ mod halt;
 mod issue;
 mod prove;
 mod quote;
+mod replace;
 mod restore;
+mod rotate;
 mod settle;
 mod token;
 mod year;
@@ -36,7 +43,12 @@ pub use halt::Halt;
 pub use issue::{Issuance, IssueRefusal, PaidQuote};
 pub use prove::{MeterKeyring, NotProven, Proven, Told, prove_receipt, prove_record, prove_status};
 pub use quote::{Inquiry, OverLimit, QuoteRefusal, ReserveRefusal, reservation_ends};
+pub use replace::{
+    Approval, ApprovalError, LaterSign, OpenReplacement, ReceiveRefusal, ReplaceConclusion,
+    ReplaceRefusal, Retired, Successor,
+};
 pub use restore::{PaymentFact, RestoreRefusal};
+pub use rotate::{KeyChange, KeyChangeRefusal, ResealRefusal};
 pub use settle::{OpenSale, settlement};
 pub use token::{Correction, Exhausted};
-pub use year::{PastYear, TariffYear};
+pub use year::{Moved, PastYear, TariffYear};

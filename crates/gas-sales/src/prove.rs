@@ -153,6 +153,7 @@ fn prove<M>(
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Told {
     pub(crate) meter: MeterNumber,
+    pub(crate) generation: u8,
     pub(crate) state: MeterState,
     pub(crate) battery_percent: Option<u8>,
     pub(crate) sha256: Sha256Digest,
@@ -191,6 +192,12 @@ impl Told {
         self.answers
     }
 
+    /// Key generation that it was told under.
+    #[must_use]
+    pub const fn generation(&self) -> u8 {
+        self.generation
+    }
+
     /// The meter that told it.
     #[must_use]
     pub const fn meter(&self) -> MeterNumber {
@@ -202,6 +209,7 @@ impl From<&Proven<Status>> for Told {
     fn from(status: &Proven<Status>) -> Self {
         Self {
             meter: status.meter,
+            generation: status.generation,
             state: status.state,
             battery_percent: Some(status.battery_percent),
             sha256: status.sha256(),
@@ -215,6 +223,7 @@ impl From<&Proven<Receipt>> for Told {
     fn from(receipt: &Proven<Receipt>) -> Self {
         Self {
             meter: receipt.meter,
+            generation: receipt.generation,
             state: receipt.state,
             battery_percent: None,
             sha256: receipt.sha256(),

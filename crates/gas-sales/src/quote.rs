@@ -129,7 +129,7 @@ impl MeterBook {
         Ok(self.within_limit(quote.credit())?)
     }
 
-    fn within_limit(&self, credit: i32) -> Result<(), OverLimit> {
+    pub(crate) fn within_limit(&self, credit: i32) -> Result<(), OverLimit> {
         let after = self.balance_after(credit);
         if after > i64::from(self.limit) {
             return Err(OverLimit {

@@ -42,9 +42,10 @@ pub enum RestoreRefusal {
 
 impl MeterBook {
     /// Company rule 6, for a book that may have forgotten sales, debits and refunds: a new epoch with one
-    /// token, whose total is what was paid and not given back. The meter takes it whatever it had before,
+    /// token, whose total is what was paid and not given back, and what replacements that the book knows have
+    /// brought or taken. The meter takes it whatever it had before,
     /// since every sequence of the new epoch is above every older one. An open debit is gone: its sale
-    /// counts as sold again unless money was ordered back.
+    /// counts as sold again unless money was ordered back. So is an open replacement.
     ///
     /// `epoch` must be above every epoch that was ever used for any meter: the books cannot know it, so it
     /// is kept outside of them. `facts` are all payments for this meter, from the payment server's books
@@ -70,6 +71,7 @@ impl MeterBook {
         restored.epoch = epoch;
         restored.counter = 0;
         restored.debit = None;
+        restored.replacement = None;
         let mut book = restored.with_next_token(now)?;
         book.last_tid = book
             .last_tid
@@ -77,7 +79,10 @@ impl MeterBook {
             .filter(|tid| *tid < 1 << 24)
             .ok_or(Exhausted("TID"))?;
         self.check(facts)?;
-        book.total = sum(facts, |_| true)?;
+        book.total = sum(facts, |_| true)?
+            .checked_add(self.carried_in)
+            .and_then(|total| total.checked_sub(self.carried_out))
+            .ok_or(Exhausted("total"))?;
         if book.unit == Unit::CentiCubicMetre {
             let this_year = sum(facts, |paid| {
                 let payment = paid.payment().statement();

@@ -13,6 +13,8 @@ pub struct TariffYear {
     pub start_register: Volume,
     /// Sold in it so far; stays zero for a money meter.
     pub purchased: Volume,
+    /// What the household has used and bought in it at meters that this one has replaced.
+    pub moved: Moved,
     /// The year before, to return to where the clock turned out to have been ahead.
     pub before: Option<PastYear>,
 }
@@ -26,6 +28,17 @@ pub struct PastYear {
     pub start_register: Volume,
     /// Sold in it.
     pub purchased: Volume,
+    /// What had come from replaced meters.
+    pub moved: Moved,
+}
+
+/// A household's part of a year at meters that were replaced.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Moved {
+    /// Burnt.
+    pub used: Volume,
+    /// Bought; zero for money meters.
+    pub purchased: Volume,
 }
 
 impl TariffYear {
@@ -36,6 +49,7 @@ impl TariffYear {
             year: calendar_year(now),
             start_register,
             purchased: Volume::ZERO,
+            moved: Moved::NONE,
             before: None,
         }
     }
@@ -45,6 +59,7 @@ impl TariffYear {
         year: i64::MIN,
         start_register: Volume::ZERO,
         purchased: Volume::ZERO,
+        moved: Moved::NONE,
         before: None,
     };
 
@@ -70,6 +85,7 @@ impl TariffYear {
                 year: past.year,
                 start_register: past.start_register,
                 purchased: both(past.purchased, self.purchased),
+                moved: past.moved.and(self.moved),
                 before: None,
             },
             Some(_) | None => self,
@@ -87,7 +103,49 @@ impl TariffYear {
             year: self.year,
             start_register: self.start_register,
             purchased: self.purchased,
+            moved: self.moved,
         })
+    }
+
+    /// Bought by the household in this year, at this meter and at those that it has replaced.
+    pub(crate) const fn purchased_by_household(&self) -> Volume {
+        both(self.purchased, self.moved.purchased)
+    }
+
+    /// The year of a meter that takes the place of one whose year was `old`, at that one's last known
+    /// register. Both years are those at the same moment; where clocks have made them differ, an older
+    /// year's gas does not count in this one.
+    #[must_use]
+    pub(crate) fn succeeding(self, old: Self, old_register: Volume) -> Self {
+        if old.year != self.year {
+            return self;
+        }
+        let burnt = old_register
+            .checked_sub(old.start_register)
+            .unwrap_or(Volume::ZERO);
+        let of_old = Moved {
+            used: burnt,
+            purchased: old.purchased,
+        };
+        Self {
+            moved: self.moved.and(old.moved).and(of_old),
+            ..self
+        }
+    }
+}
+
+impl Moved {
+    /// Nothing: no meter was replaced in the year.
+    pub const NONE: Self = Self {
+        used: Volume::ZERO,
+        purchased: Volume::ZERO,
+    };
+
+    const fn and(self, other: Self) -> Self {
+        Self {
+            used: both(self.used, other.used),
+            purchased: both(self.purchased, other.purchased),
+        }
     }
 }
 
@@ -175,6 +233,26 @@ mod tests {
         assert_eq!(back.at(OLD_YEAR, Volume::from_centi_m3(400)), back);
         let next = back.at(NEW_YEAR, Volume::from_centi_m3(900));
         assert_eq!(next.start_register, Volume::from_centi_m3(900));
+    }
+
+    #[test]
+    fn a_households_year_goes_on_at_the_next_meter() {
+        let m3 = Volume::from_centi_m3;
+        let old = in_2025();
+        let new = TariffYear::beginning(OLD_YEAR, m3(7)).succeeding(old, m3(130));
+        let (used, purchased) = (m3(30), m3(50));
+        assert_eq!(new.moved, Moved { used, purchased });
+        assert_eq!((new.start_register, new.purchased), (m3(7), Volume::ZERO));
+        // To a third meter goes what both have seen.
+        let third = TariffYear::beginning(OLD_YEAR, Volume::ZERO).succeeding(new, m3(17));
+        let used = m3(40);
+        assert_eq!(third.moved, Moved { used, purchased });
+        // It ends with the year, and comes back with it.
+        let turned = third.at(NEW_YEAR, m3(5));
+        assert_eq!(turned.moved, Moved::NONE);
+        assert_eq!(turned.at(OLD_YEAR, m3(5)).moved, third.moved);
+        let next_year = TariffYear::beginning(NEW_YEAR, m3(7));
+        assert_eq!(next_year.succeeding(old, m3(130)), next_year);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use crate::jws::{Signed, quote_hash};
 use crate::statement::{
-    Issue, Payment, Quote, QuoteCheckError, RefundOrder, Refunded, Settlement, Statement,
+    Issue, OfVend, Payment, Quote, QuoteCheckError, RefundOrder, Refunded, Settlement,
 };
 
 /// Why genuine statements do not belong together.
@@ -154,8 +154,8 @@ pub fn check_refunded(
 }
 
 fn same_vend_and_meter(
-    first: &impl Statement,
-    other: &impl Statement,
+    first: &impl OfVend,
+    other: &impl OfVend,
     name: &'static str,
 ) -> Result<(), ChainError> {
     if other.vend_id() != first.vend_id() {

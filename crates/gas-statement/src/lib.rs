@@ -18,6 +18,6 @@ pub use digest::{DigestError, QuoteHash, Sha256Digest};
 pub use jws::{COMPACT_MAX, Signed, StatementError, quote_hash};
 pub use key::{KeyError, KeyId, SigningKey, VerifyingKey};
 pub use statement::{
-    Currency, Evidence, Issue, Payment, Quote, QuoteCheckError, RefundOrder, Refunded, Settlement,
-    Statement,
+    Currency, Evidence, Issue, MeterReplaced, Payment, Quote, QuoteCheckError, RefundOrder,
+    Refunded, ReplacementEvidence, Settlement, Statement,
 };

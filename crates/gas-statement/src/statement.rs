@@ -1,5 +1,7 @@
 use gas_tariff::{CheckError, Explanation};
-use gas_units::{MeterNumber, Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
+use gas_units::{
+    MeterNumber, Money, RefundId, ReplacementId, Unit, UnixMillis, UnixTime, VendId, Volume,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -15,11 +17,14 @@ pub trait Statement: Clone + DeserializeOwned + Serialize + sealed::Sealed {
     /// The `typ` of its JWS header (RFC 7515, section 4.1.9).
     const TYP: &'static str;
 
-    /// The vend it is about.
-    fn vend_id(&self) -> VendId;
-
     /// The meter it is about.
     fn meter(&self) -> MeterNumber;
+}
+
+/// A statement about one vend.
+pub(crate) trait OfVend: Statement {
+    /// The vend it is about.
+    fn vend_id(&self) -> VendId;
 }
 
 macro_rules! statements {
@@ -29,12 +34,18 @@ macro_rules! statements {
         impl Statement for $name {
             const TYP: &'static str = $typ;
 
-            fn vend_id(&self) -> VendId {
-                self.vend_id
-            }
-
             fn meter(&self) -> MeterNumber {
                 self.meter
+            }
+        }
+    )*};
+}
+
+macro_rules! of_vends {
+    ($($name:ident),* $(,)?) => {$(
+        impl OfVend for $name {
+            fn vend_id(&self) -> VendId {
+                self.vend_id
             }
         }
     )*};
@@ -47,7 +58,10 @@ statements! {
     Settlement = "pilotlight-settlement+jws",
     RefundOrder = "pilotlight-refund-order+jws",
     Refunded = "pilotlight-refunded+jws",
+    MeterReplaced = "pilotlight-meter-replaced+jws",
 }
+
+of_vends! { Quote, Payment, Issue, Settlement, RefundOrder, Refunded }
 
 /// The company: this vend costs that much, for these reasons.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -260,4 +274,44 @@ pub struct Refunded {
     pub amount_fen: Money,
     /// When, as the provider says.
     pub refunded_at_ms: UnixMillis,
+}
+
+/// The company: the credit of this meter has left it, and goes to the meter in its place.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeterReplaced {
+    /// The replacement.
+    pub replacement_id: ReplacementId,
+    /// The old meter.
+    pub meter: MeterNumber,
+    /// The meter that gets its credit.
+    pub new_meter: MeterNumber,
+    /// What both count in.
+    pub unit: Unit,
+    /// How much goes to the new meter.
+    pub credit: u32,
+    /// Sequence of the token that takes it off the old one.
+    pub seq: u32,
+    /// Why it has left.
+    pub evidence: ReplacementEvidence,
+    /// SHA-256 of the old meter's message that the company believed last: the one that shows the debit as
+    /// applied, or the last one before the meter was declared dead.
+    pub message_sha256: Sha256Digest,
+    /// When the company came to believe it, or the decision was taken.
+    pub replaced_at_ms: UnixMillis,
+}
+
+/// Why the credit of a replaced meter has left it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ReplacementEvidence {
+    /// The old meter has shown it.
+    Shown,
+    /// It can show nothing any more: two people have said so.
+    DeclaredDead {
+        /// Who.
+        approved_by: [String; 2],
+        /// Why; for people.
+        reason: String,
+    },
 }

@@ -30,6 +30,7 @@ fn a_quote() -> Quote {
         register_centi_m3: Volume::from_centi_m3(123_456),
         year_start_register_centi_m3: Volume::from_centi_m3(100_000),
         purchased_this_year_centi_m3: Volume::ZERO,
+        used_before_centi_m3: Volume::ZERO,
         undelivered: 0,
         balance: 700,
     };

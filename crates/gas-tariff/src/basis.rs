@@ -28,10 +28,22 @@ pub struct QuoteBasis {
     pub year_start_register_centi_m3: Volume,
     /// Volume sold to this meter in this year. Counts for a volume meter only.
     pub purchased_this_year_centi_m3: Volume,
+    /// Used in this year at meters that this one has replaced: the place in the year is the household's.
+    /// Left out where it is zero.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub used_before_centi_m3: Volume,
     /// Sold, and not yet believed to be on the meter; in the meter's unit.
     pub undelivered: u32,
     /// The meter's balance in its unit; negative in arrears.
     pub balance: i32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde gives the field by reference"
+)]
+fn is_zero(volume: &Volume) -> bool {
+    *volume == Volume::ZERO
 }
 
 /// Where in the year a sale begins, and what must be paid back first.
@@ -47,7 +59,9 @@ impl QuoteBasis {
     pub(crate) fn used(&self) -> Result<YearVolume, QuoteError> {
         self.register_centi_m3
             .checked_sub(self.year_start_register_centi_m3)
-            .map(|used| u64::from(used.centi_m3()))
+            .map(|used| {
+                u64::from(used.centi_m3()) + u64::from(self.used_before_centi_m3.centi_m3())
+            })
             .ok_or(QuoteError::RegisterWentBack {
                 register: self.register_centi_m3,
                 year_start: self.year_start_register_centi_m3,

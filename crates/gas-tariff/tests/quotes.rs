@@ -21,6 +21,7 @@ fn basis(unit: Unit, used: u32) -> QuoteBasis {
         register_centi_m3: m3(1_000_000 + used),
         year_start_register_centi_m3: m3(1_000_000),
         purchased_this_year_centi_m3: Volume::ZERO,
+        used_before_centi_m3: Volume::ZERO,
         undelivered: 0,
         balance: 0,
     }
@@ -84,6 +85,23 @@ fn a_sale_across_both_borders_says_which_gas_costs_what() {
     assert_eq!(quote.payable_fen, Money::from_fen(61_980));
     assert_eq!(quote.credit, 20_000);
     assert_eq!(quote.new_gas(), m3(20_000));
+}
+
+#[test]
+fn the_place_in_the_year_is_the_households_and_comes_with_it_to_another_meter() {
+    for unit in [Unit::Fen, Unit::CentiCubicMetre] {
+        let moved = QuoteBasis {
+            used_before_centi_m3: m3(34_000),
+            ..basis(unit, 900)
+        };
+        let stayed = quote(basis(unit, 34_900), amount(10_000));
+        let bought = quote(moved, amount(10_000));
+        assert_eq!(bought.position_centi_m3, stayed.position_centi_m3);
+        assert_eq!(bought.lines, stayed.lines);
+    }
+    // Who never changed a meter has the words of before.
+    let json = serde_json::to_string(&basis(Unit::Fen, 1)).unwrap();
+    assert!(!json.contains("used_before"), "{json}");
 }
 
 #[test]
@@ -305,6 +323,7 @@ fn any_basis() -> impl Strategy<Value = QuoteBasis> {
         .prop_map(
             |(money, used, purchased, undelivered, balance)| QuoteBasis {
                 purchased_this_year_centi_m3: m3(purchased),
+                used_before_centi_m3: Volume::ZERO,
                 undelivered,
                 balance,
                 ..basis(

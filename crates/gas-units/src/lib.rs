@@ -7,16 +7,16 @@
 
 extern crate alloc;
 
+mod desk_ids;
 mod meter_number;
 mod money;
-mod refund_id;
 mod time;
 mod vend_id;
 mod volume;
 
+pub use desk_ids::{RefundId, RefundIdError, ReplacementId, ReplacementIdError};
 pub use meter_number::{MeterNumber, MeterNumberError};
 pub use money::{Money, MoneyError};
-pub use refund_id::{RefundId, RefundIdError};
 pub use time::{UnixMillis, UnixTime};
 pub use vend_id::{VendId, VendIdError};
 pub use volume::{Unit, UnitError, Volume, VolumeError};

@@ -230,6 +230,7 @@ fn state_of(meter: MeterNumber, message: &[u8], believed_at_ms: UnixMillis) -> B
         old: false,
         message_sha256: Digest(Sha256Digest::of(message).0),
         waiting: None,
+        key_change: None,
     }
 }
 
@@ -280,6 +281,7 @@ fn quote_of(vend_id: VendId, wanted: &QuoteWanted, status: &Status, now: UnixMil
         register_centi_m3: status.state.volume,
         year_start_register_centi_m3: Volume::ZERO,
         purchased_this_year_centi_m3: Volume::ZERO,
+        used_before_centi_m3: Volume::ZERO,
         undelivered: 0,
         balance: status.state.balance,
     };
@@ -384,6 +386,7 @@ fn sale_of(quote: &Signed<Quote>, payment: &Jws) -> Sale {
         seq: 7,
         amount_fen: quoted.payable(),
         token: HexBytes(token),
+        resealed: None,
         issue: jws(&company_key(), issue),
         settlement: None,
     }

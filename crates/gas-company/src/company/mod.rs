@@ -6,8 +6,10 @@ mod quotes;
 mod receipts;
 mod records;
 mod refunds;
+mod replacements;
 mod reservations;
 mod restore;
+mod rotations;
 mod sales;
 mod states;
 
@@ -20,7 +22,7 @@ use gas_http::{Clock, Entropy, Problem};
 use gas_sales::{MeterBook, Proven, prove_status};
 use gas_statement::{SigningKey, VerifyingKey};
 use gas_store::company::CompanyStore;
-use gas_token::Status;
+use gas_token::{Status, peek};
 use gas_units::{MeterNumber, UnixMillis};
 
 use crate::keys::{KeyStore, KeysOfMeter};
@@ -117,8 +119,23 @@ impl Company {
         book.ok_or_else(|| meter_unknown(meter))
     }
 
+    pub(crate) fn keys(&self) -> &KeyStore {
+        &self.0.keys
+    }
+
     pub(crate) fn keys_of(&self, book: &MeterBook) -> KeysOfMeter {
         self.0.keys.keys_of(book.meter, book.generation)
+    }
+
+    /// The keys of the generation that a message names: around a key change the meter may have either. Only
+    /// the meter and the company have any of them, so what its tag proves is the meter's.
+    pub(crate) fn keys_for(
+        &self,
+        book: &MeterBook,
+        message: &[u8],
+    ) -> Result<KeysOfMeter, Problem> {
+        let (_, generation, _) = peek(message).map_err(|error| not_proven(error.into()))?;
+        Ok(self.0.keys.keys_of(book.meter, generation))
     }
 
     /// A status of the meter that somebody outside named, once its tag was found to hold.
@@ -126,9 +143,10 @@ impl Company {
         &self,
         meter: MeterNumber,
         bytes: &[u8],
-    ) -> Result<(MeterBook, Proven<Status>), Problem> {
+    ) -> Result<(MeterBook, KeysOfMeter, Proven<Status>), Problem> {
         let book = self.book(meter).await?;
-        let status = prove_status(&self.keys_of(&book), bytes).map_err(not_proven)?;
-        Ok((book, status))
+        let keys = self.keys_for(&book, bytes)?;
+        let status = prove_status(&keys, bytes).map_err(not_proven)?;
+        Ok((book, keys, status))
     }
 }

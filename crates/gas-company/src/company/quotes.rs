@@ -18,7 +18,7 @@ impl Company {
     /// [`Problem`], as `PUT /v1/quotes/{vend_id}` answers it.
     pub async fn quote(&self, vend_id: VendId, wanted: QuoteWanted) -> Result<QuoteMade, Problem> {
         let request = Sha256Digest::of(&serde_json::to_vec(&wanted).map_err(Problem::ours)?);
-        let (book, status) = self.prove_status(wanted.meter, &wanted.status.0).await?;
+        let (book, keys, status) = self.prove_status(wanted.meter, &wanted.status.0).await?;
         let inquiry = Inquiry {
             vend_id,
             want: match wanted.want {
@@ -33,7 +33,7 @@ impl Company {
                 &status,
                 inquiry,
                 request,
-                &self.keys_of(&book),
+                &keys,
                 self.statement_key(),
                 self.now(),
             )

@@ -1,6 +1,6 @@
 use gas_api::company::{BelievedState, ReceiptBelieved, ReceiptReported};
 use gas_http::Problem;
-use gas_sales::{MeterBook, prove_receipt};
+use gas_sales::{MeterBook, MeterKeyring as _, prove_receipt};
 use gas_store::company::ReceiptOutcome;
 use gas_token::{Seq, Tagged, Total};
 use gas_units::{MeterNumber, VendId};
@@ -53,10 +53,16 @@ impl Company {
         token: Tagged<Total>,
         reported: &ReceiptReported,
     ) -> Result<ReceiptOutcome, Problem> {
-        let keys = self.keys_of(book);
-        let receipt = prove_receipt(&keys, &reported.receipt.0, token.tag);
-        let receipt = receipt.map_err(problems::not_proven)?;
+        let keys = self.keys_for(book, &reported.receipt.0)?;
         let seq = token.message.seq;
+        // The token may have been sealed again: the receipt answers the one of its own generation.
+        let own = keys.generation() == token.message.generation;
+        let tag = match own {
+            true => Some(token.tag),
+            false => self.tag_under(book.meter, seq, keys.generation()).await?,
+        };
+        let receipt = prove_receipt(&keys, &reported.receipt.0, tag.unwrap_or(token.tag));
+        let receipt = receipt.map_err(problems::not_proven)?;
         let learned = self
             .store()
             .report_receipt(seq, &receipt, &keys, self.statement_key(), self.now())

@@ -22,13 +22,14 @@ impl Company {
             ));
         }
         let book = self.book(reported.meter).await?;
-        let keys = self.keys_of(&book);
         let records = reported
             .records
             .iter()
-            .map(|record| prove_record(&keys, &record.0))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(problems::not_proven)?;
+            .map(|record| {
+                let keys = self.keys_for(&book, &record.0)?;
+                prove_record(&keys, &record.0).map_err(problems::not_proven)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
         let outcome = self
             .store()
             .keep_records(book.meter, &records, self.now())

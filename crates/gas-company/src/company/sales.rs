@@ -1,9 +1,10 @@
-use gas_api::Jws;
 use gas_api::company::{Sale, SaleWanted};
+use gas_api::{HexBytes, Jws};
 use gas_http::Problem;
 use gas_sales::PaidQuote;
 use gas_statement::{Payment, Quote, Signed};
 use gas_store::company::SellOutcome;
+use gas_token::Seq;
 use gas_units::VendId;
 
 use super::Company;
@@ -60,6 +61,14 @@ impl Company {
     pub async fn sale(&self, vend_id: VendId) -> Result<Sale, Problem> {
         let row = self.store().sale(vend_id).await.map_err(Problem::ours)?;
         let row = row.ok_or_else(|| problems::vend_unknown(vend_id))?;
-        Ok(view::sale(&row))
+        let seq = Seq::from_bits(row.seq);
+        let book = self.book(row.meter).await?;
+        let mut sale = view::sale(&row);
+        if book.generation != row.token.message.generation {
+            let resealed = self.store().sealed(row.meter, seq, book.generation).await;
+            let resealed = resealed.map_err(Problem::ours)?;
+            sale.resealed = resealed.map(|token| HexBytes(token.to_bytes()));
+        }
+        Ok(sale)
     }
 }

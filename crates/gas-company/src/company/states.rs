@@ -15,10 +15,9 @@ impl Company {
     /// # Errors
     /// [`Problem`], as `POST /v1/states` answers it.
     pub async fn report_state(&self, reported: StateReported) -> Result<BelievedState, Problem> {
-        let (book, status) = self
+        let (book, keys, status) = self
             .prove_status(reported.meter, &reported.status.0)
             .await?;
-        let keys = self.keys_of(&book);
         let outcome = self
             .store()
             .report_status(&status, &keys, self.statement_key(), self.now())
@@ -47,6 +46,7 @@ impl Company {
             }
         };
         Ok(BelievedState {
+            key_change: self.key_change_due(book).await?,
             waiting: self.waiting(book.meter).await?,
             ..view::believed(book, state, old)
         })

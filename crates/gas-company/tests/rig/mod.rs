@@ -1,6 +1,8 @@
 //! The company's server in this process, its caller the cloud, the payment server's key, and a meter that
 //! keeps the meter's rule.
 
+pub(crate) mod real;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -222,12 +224,11 @@ impl Bench {
         path: &str,
         body: impl Into<Body>,
     ) -> (StatusCode, Value) {
-        // The desk asks for refunds, the cloud for everything else.
-        let key = if path.starts_with("/v1/refunds/") {
-            DESK_KEY
-        } else {
-            ACCESS_KEY
-        };
+        // The desk asks for refunds, replacements and keys, the cloud for everything else.
+        let desk = path.starts_with("/v1/refunds/")
+            || path.starts_with("/v1/replacements/")
+            || path.ends_with("/key");
+        let key = if desk { DESK_KEY } else { ACCESS_KEY };
         self.call_as(key, method, path, body).await
     }
 

@@ -57,6 +57,7 @@ pub(crate) fn quote_by(
         register_centi_m3: Volume::from_centi_m3(12_345),
         year_start_register_centi_m3: Volume::from_centi_m3(10_000),
         purchased_this_year_centi_m3: Volume::ZERO,
+        used_before_centi_m3: Volume::ZERO,
         undelivered: 0,
         balance: 1_000,
     };

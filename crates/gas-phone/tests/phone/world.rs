@@ -132,6 +132,7 @@ pub(crate) fn quote_of(want: gas_tariff::Want) -> Quote {
         register_centi_m3: Volume::from_centi_m3(123_456),
         year_start_register_centi_m3: Volume::from_centi_m3(100_000),
         purchased_this_year_centi_m3: Volume::ZERO,
+        used_before_centi_m3: Volume::ZERO,
         undelivered: 0,
         balance: 700,
     };

@@ -128,6 +128,11 @@ pub(crate) fn a_book(keys: &Keys, unit: Unit) -> MeterBook {
         year: TariffYear::beginning(NOW, Volume::from_centi_m3(10_000)),
         believed: None,
         debit: None,
+        replacement: None,
+        retired: None,
+        carried_in: 0,
+        carried_out: 0,
+        next_generation: None,
     }
 }
 

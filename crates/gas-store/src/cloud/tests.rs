@@ -31,6 +31,7 @@ fn quoted() -> Applied {
         register_centi_m3: Volume::ZERO,
         year_start_register_centi_m3: Volume::ZERO,
         purchased_this_year_centi_m3: Volume::ZERO,
+        used_before_centi_m3: Volume::ZERO,
         undelivered: 0,
         balance: 0,
     };
@@ -73,6 +74,7 @@ fn believed(at: UnixMillis, balance: i32) -> BelievedState {
         old: false,
         message_sha256: Digest([0; 32]),
         waiting: None,
+        key_change: None,
     }
 }
 

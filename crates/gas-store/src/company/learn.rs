@@ -1,14 +1,16 @@
 //! States of the meter: believed, found old, or found to contradict the issue log.
 
 use gas_sales::{
-    Belief, BelievedState, Contradiction, LogEntry, MeterBook, MeterKeyring, Proven, Told,
-    settlement,
+    Belief, BelievedState, Contradiction, LaterSign, LogEntry, MeterBook, MeterKeyring, Proven,
+    Told, settlement,
 };
 use gas_statement::SigningKey;
 use gas_token::{Seq, Status};
 use gas_units::{UnixMillis, VendId};
 
 use super::refunds::conclude;
+use super::replacements::conclude_replacement;
+use super::rotations::reseal_unshown;
 use super::tx::{NewAlarm, Tx};
 use super::{CompanyStore, raise_alarm, sign};
 use crate::sqlite::StoreError;
@@ -91,7 +93,13 @@ pub(super) async fn learn(
                 .believed
                 .ok_or_else(|| StoreError::Corrupt("a believed state went missing".to_owned()))?;
             settle(tx, message, key, now).await?;
-            let concluded = conclude(tx, &book, told, keys, key, now).await?;
+            let book = if book.generation == row.book.generation {
+                book
+            } else {
+                reseal_unshown(tx, book, keys, now).await?
+            };
+            raise_later_sign(tx, &row.book, message, now).await?;
+            let concluded = conclude_all(tx, &book, told, keys, key, now).await?;
             let book = concluded.unwrap_or(book);
             tx.save_book(&book, row.version).await?;
             tx.save_state(book.meter, &believed, message.bytes).await?;
@@ -112,7 +120,7 @@ pub(super) async fn learn(
         }
         Belief::Known => {
             let known = row.book.believed.unwrap_or_else(|| as_told(told, now));
-            let concluded = conclude(tx, &row.book, told, keys, key, now).await?;
+            let concluded = conclude_all(tx, &row.book, told, keys, key, now).await?;
             if let Some(book) = &concluded {
                 tx.save_book(book, row.version).await?;
             }
@@ -123,17 +131,67 @@ pub(super) async fn learn(
     }
 }
 
-/// The issue log where the state is held against it.
+/// A meter has one debit at most: of a refund, or of a replacement.
+async fn conclude_all(
+    tx: &mut Tx,
+    book: &MeterBook,
+    told: &Told,
+    keys: &(impl MeterKeyring + Sync),
+    key: &SigningKey,
+    now: UnixMillis,
+) -> Result<Option<MeterBook>, StoreError> {
+    if book.replacement.is_some() {
+        return conclude_replacement(tx, book, told, keys, key, now).await;
+    }
+    conclude(tx, book, told, keys, key, now).await
+}
+
+/// For people: a meter in whose place another stands goes on.
+async fn raise_later_sign(
+    tx: &mut Tx,
+    before: &MeterBook,
+    message: &Message<'_>,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let detail = match before.later_sign(message.told.state()) {
+        None => return Ok(()),
+        Some(LaterSign::Alive { balance, burnt }) => format!(
+            "declared dead, and it tells a state: it holds {balance} (fen or 0.01 m³) and has burnt \
+             {burnt} m³ since; its credit was carried to another meter before"
+        ),
+        Some(LaterSign::Burns(burnt)) => {
+            format!("another meter stands in its place, and it has burnt {burnt} m³ since")
+        }
+    };
+    let alarm = NewAlarm {
+        meter: before.meter,
+        kind: "retired_meter",
+        detail: &detail,
+        message: message.bytes,
+        raised_at: now,
+    };
+    raise_alarm(tx, &alarm).await
+}
+
+/// The issue log where the state is held against it. A token may have been sealed again under a newer key:
+/// which of its seals the meter has taken shows in its tag.
 async fn logged(tx: &mut Tx, told: &Told) -> Result<Option<LogEntry>, StoreError> {
     let seq = told.state().last_seq;
     if seq == Seq::default() {
         return Ok(Some(LogEntry::BEFORE_THE_FIRST));
     }
-    let issue = tx.find_issue(told.meter(), seq).await?;
-    Ok(issue.map(|issue| LogEntry {
-        tag: issue.token.tag.short(),
-        total: issue.total,
-    }))
+    let Some(issue) = tx.find_issue(told.meter(), seq).await? else {
+        return Ok(None);
+    };
+    let shown = told.state().last_tag;
+    let mut tag = issue.token.tag.short();
+    if tag != shown {
+        let seals = tx.find_seals(told.meter(), seq).await?;
+        let mut tags = seals.iter().map(|seal| seal.tag.short());
+        tag = tags.find(|tag| *tag == shown).unwrap_or(tag);
+    }
+    let total = issue.total;
+    Ok(Some(LogEntry { tag, total }))
 }
 
 const fn as_told(told: &Told, now: UnixMillis) -> BelievedState {

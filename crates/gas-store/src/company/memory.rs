@@ -4,21 +4,27 @@
     reason = "a row operation may fail; that most cannot in memory is this backend's luck"
 )]
 
+mod replacements;
+
 use std::collections::BTreeMap;
 
 use gas_sales::{BelievedState, MeterBook, OpenSale};
 use gas_statement::Sha256Digest;
-use gas_token::{Nonce, Seq};
-use gas_units::{MeterNumber, RefundId, UnixMillis, VendId};
+use gas_token::{Nonce, Seq, Tagged, Total};
+use gas_units::{MeterNumber, RefundId, ReplacementId, UnixMillis, VendId};
 
 use super::tx::{BookRow, IssueKind, IssueRow, NewAlarm, NewQuote, Reservation, ReservationState};
-use super::{Alarm, Effect, QuoteRow, RefundRow, RefundState, SaleRow};
+use super::{
+    Alarm, Effect, KeyChangeRow, QuoteRow, RefundRow, RefundState, ReplacementRow, SaleRow,
+};
 use crate::memory::{Memory, MemoryTx};
 use crate::outbox::{
     Due, OutboxTables, WithOutbox, done_in_memory, due_in_memory, next_due_in_memory,
     postpone_in_memory, put_in_memory,
 };
 use crate::sqlite::StoreError;
+
+pub(super) use replacements::*;
 
 type Table<K, V> = BTreeMap<K, V>;
 type Tx = MemoryTx<Tables>;
@@ -45,6 +51,12 @@ pub(super) struct Tables {
     refunds_of_vends: Table<VendId, RefundId>,
     /// Those that the meter has still to answer for.
     refunds_open: Table<MeterNumber, RefundId>,
+    replacements: Table<ReplacementId, ReplacementRow>,
+    /// Those that were not closed, by the old meter.
+    replacements_of_meters: Table<MeterNumber, ReplacementId>,
+    /// No row of it is ever changed or removed.
+    seals: Table<(MeterNumber, Seq, u8), Tagged<Total>>,
+    key_changes: Table<(MeterNumber, u8), KeyChangeRow>,
     records: Table<(MeterNumber, u32), Vec<u8>>,
     alarms: Table<usize, Alarm>,
     alarms_once: Table<(MeterNumber, &'static str, Vec<u8>), ()>,

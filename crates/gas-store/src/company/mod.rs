@@ -11,8 +11,10 @@ mod outbox;
 mod quotes;
 mod records;
 mod refunds;
+mod replacements;
 mod reservations;
 mod restore;
+mod rotations;
 mod sales;
 mod sql;
 #[cfg(test)]
@@ -36,8 +38,12 @@ pub use outbox::Effect;
 pub use quotes::{QuoteOutcome, QuoteRow};
 pub use records::RecordsOutcome;
 pub use refunds::{RefundInquiry, RefundOutcome, RefundRow, RefundState};
+pub use replacements::{
+    CarryOutcome, ReplacementInquiry, ReplacementOutcome, ReplacementRow, ReplacementState,
+};
 pub use reservations::ReserveOutcome;
 pub use restore::{KnownPayment, RestoreOutcome};
+pub use rotations::{KeyChangeOutcome, KeyChangeRow, ResealOutcome};
 pub use sales::{ReceiptOutcome, SaleRow, SellOutcome};
 
 /// The gas company's store.
@@ -61,7 +67,7 @@ pub enum AddOutcome {
 pub struct Alarm {
     /// The meter's number.
     pub meter: String,
-    /// `contradiction`, `record_conflict` or `token_refused`.
+    /// `contradiction`, `record_conflict`, `token_refused`, `declared_dead` or `retired_meter`.
     pub kind: String,
     /// What was seen, for people.
     pub detail: String,

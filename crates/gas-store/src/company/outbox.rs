@@ -1,6 +1,6 @@
-//! What the payment server is to be told.
+//! What is to be done once a transaction has said so: at the payment server, or at another meter.
 
-use gas_units::{RefundId, UnixMillis};
+use gas_units::{RefundId, ReplacementId, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 use super::tx::Backend;
@@ -8,7 +8,7 @@ use super::{CompanyStore, RefundRow, memory};
 use crate::outbox::{self, Due};
 use crate::sqlite::StoreError;
 
-/// Something to be done at the payment server.
+/// Something to be done.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
@@ -16,6 +16,11 @@ pub enum Effect {
     HandRefundOrder {
         /// The refund.
         refund_id: RefundId,
+    },
+    /// The credit that has left a replaced meter is given to the one in its place.
+    CarryOver {
+        /// The replacement.
+        replacement_id: ReplacementId,
     },
 }
 
@@ -32,6 +37,7 @@ impl Effect {
     pub fn id(&self) -> String {
         match self {
             Self::HandRefundOrder { refund_id } => format!("refund:{refund_id}"),
+            Self::CarryOver { replacement_id } => format!("carry:{replacement_id}"),
         }
     }
 }

@@ -8,6 +8,7 @@ use gas_token::{Tagged, Total};
 use gas_units::{MeterNumber, RefundId, UnixMillis, VendId};
 
 use super::reservations::holder;
+use super::rotations::seal_of;
 use super::tx::{IssueKind, IssueRow, Tx};
 use super::{CompanyStore, Effect, sign};
 use crate::sqlite::StoreError;
@@ -231,7 +232,8 @@ impl CompanyStore {
     }
 
     /// The newest token issued for a meter, unless the company believes a state that shows it. All tokens
-    /// are cumulative: who delivers this one has delivered every one before it.
+    /// are cumulative: who delivers this one has delivered every one before it. It is sealed under the key
+    /// generation that the meter is known to have.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -244,8 +246,11 @@ impl CompanyStore {
         let shown = book.believed.map(|believed| believed.state.last_seq);
         match book.seq() {
             Some(newest) if book.counter > 0 && shown.is_none_or(|shown| shown < newest) => {
-                let row = tx.find_issue(meter, newest).await?;
-                Ok(row.map(|row| row.token))
+                let Some(issue) = tx.find_issue(meter, newest).await? else {
+                    return Ok(None);
+                };
+                let sealed = seal_of(&mut tx, &issue.token, book.generation).await?;
+                Ok(Some(sealed.unwrap_or(issue.token)))
             }
             Some(_) | None => Ok(None),
         }
@@ -272,17 +277,12 @@ pub(super) async fn conclude(
                 ..row
             };
             tx.put_refund(&row).await?;
-            tx.put_effect(&Effect::of(&row), row.debit.vend_id, now)
+            tx.put_effect(&Effect::of(&row), &row.debit.vend_id.to_string(), now)
                 .await?;
             Ok(Some(*book))
         }
         Conclusion::Closed(book, debit) => {
-            let row = load_refund(tx, debit.refund_id).await?;
-            let row = RefundRow {
-                state: RefundState::Closed,
-                ..row
-            };
-            tx.put_refund(&row).await?;
+            close_refund(tx, debit.refund_id).await?;
             Ok(Some(*book))
         }
         Conclusion::ReversalDue => reverse(tx, book, keys, now).await,
@@ -323,7 +323,17 @@ fn open_debit(book: &MeterBook) -> Result<OpenDebit, StoreError> {
         .ok_or_else(|| StoreError::Corrupt(format!("meter {} has no open debit", book.meter)))
 }
 
-async fn load_refund(tx: &mut Tx, refund_id: RefundId) -> Result<RefundRow, StoreError> {
+/// No money goes back.
+pub(super) async fn close_refund(tx: &mut Tx, refund_id: RefundId) -> Result<(), StoreError> {
+    let row = load_refund(tx, refund_id).await?;
+    let closed = RefundRow {
+        state: RefundState::Closed,
+        ..row
+    };
+    tx.put_refund(&closed).await
+}
+
+pub(super) async fn load_refund(tx: &mut Tx, refund_id: RefundId) -> Result<RefundRow, StoreError> {
     tx.find_refund(refund_id)
         .await?
         .ok_or_else(|| StoreError::Corrupt(format!("refund {refund_id} is missing")))

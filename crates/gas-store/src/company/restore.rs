@@ -6,6 +6,7 @@ use gas_statement::{Issue, RefundOrder, Refunded, Sha256Digest, Signed, SigningK
 use gas_units::{MeterNumber, UnixMillis, VendId};
 
 use super::refunds::correction_row;
+use super::replacements::close_replacement;
 use super::tx::{IssueKind, NewQuote, Tx};
 use super::{CompanyStore, Effect, RefundRow, RefundState, SaleRow, sign};
 use crate::sqlite::StoreError;
@@ -79,6 +80,9 @@ impl CompanyStore {
         };
         tx.insert_issue(&correction_row(&first, IssueKind::Epoch, None, now))
             .await?;
+        if let Some(open) = row.book.replacement {
+            close_replacement(&mut tx, open.replacement_id).await?;
+        }
         for known in known {
             enter_sale(&mut tx, &first, &known.paid, key, now).await?;
             enter_refund(&mut tx, &first, known, now).await?;
@@ -206,7 +210,8 @@ async fn enter_refund(
     };
     tx.put_refund(&row).await?;
     if known.refunded.is_none() {
-        tx.put_effect(&Effect::of(&row), vend_id, now).await?;
+        tx.put_effect(&Effect::of(&row), &vend_id.to_string(), now)
+            .await?;
     }
     Ok(())
 }

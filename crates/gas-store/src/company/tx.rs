@@ -3,11 +3,13 @@
 use gas_sales::{BelievedState, MeterBook, OpenSale};
 use gas_statement::{Quote, Sha256Digest, Signed};
 use gas_token::{Nonce, Seq, Tagged, Total};
-use gas_units::{MeterNumber, RefundId, UnixMillis, VendId};
+use gas_units::{MeterNumber, RefundId, ReplacementId, UnixMillis, VendId};
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite as Engine, SqliteConnection, Transaction};
 
-use super::{Alarm, Effect, QuoteRow, RefundRow, SaleRow, memory, sql};
+use super::{
+    Alarm, Effect, KeyChangeRow, QuoteRow, RefundRow, ReplacementRow, SaleRow, memory, sql,
+};
 use crate::memory::{Memory, MemoryTx};
 use crate::outbox;
 use crate::sqlite::{Sqlite, StoreError};
@@ -45,7 +47,7 @@ pub(super) struct IssueRow {
     pub(super) kind: IssueKind,
     pub(super) total: u32,
     pub(super) tid: u32,
-    /// The vend sold, or taken back; none for the first token of an epoch.
+    /// The vend sold, or taken back; none for the first token of an epoch and for those of a replacement.
     pub(super) vend_id: Option<VendId>,
     pub(super) token: Tagged<Total>,
     pub(super) issued_at: UnixMillis,
@@ -58,10 +60,17 @@ pub(super) enum IssueKind {
     Debit,
     Reversal,
     Epoch,
+    Carry,
 }
 
 impl IssueKind {
-    const ALL: [Self; 4] = [Self::Sale, Self::Debit, Self::Reversal, Self::Epoch];
+    const ALL: [Self; 5] = [
+        Self::Sale,
+        Self::Debit,
+        Self::Reversal,
+        Self::Epoch,
+        Self::Carry,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -69,6 +78,7 @@ impl IssueKind {
             Self::Debit => "debit",
             Self::Reversal => "reversal",
             Self::Epoch => "epoch",
+            Self::Carry => "carry",
         }
     }
 
@@ -169,17 +179,17 @@ impl Tx {
         }
     }
 
-    /// Saves something to be done at the payment server, in this transaction. Again, it changes nothing.
+    /// Saves something to be done, in this transaction; `about` says for which vend or replacement. Again,
+    /// it changes nothing.
     pub(super) async fn put_effect(
         &mut self,
         effect: &Effect,
-        vend_id: VendId,
+        about: &str,
         due_at: UnixMillis,
     ) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(tx) => {
-                let vend_id = vend_id.to_string();
-                outbox::put(tx.writing()?, &effect.id(), &vend_id, effect, due_at).await
+                outbox::put(tx.writing()?, &effect.id(), about, effect, due_at).await
             }
             Self::Memory(tx) => {
                 memory::put_effect(tx, effect, due_at);
@@ -283,6 +293,24 @@ row_operations! {
     refund_of_vend(vend_id: VendId) -> Option<RefundId>;
     /// Saves a refund. To be done before [`Tx::save_book`] of a book that names it.
     put_refund(row: &RefundRow) -> ();
+
+    /// A replacement.
+    find_replacement(replacement_id: ReplacementId) -> Option<ReplacementRow>;
+    /// A replacement by which this meter may still get something.
+    incoming_replacement(new_meter: MeterNumber) -> Option<ReplacementId>;
+    /// Saves a replacement. To be done before [`Tx::save_book`] of a book that names it.
+    put_replacement(row: &ReplacementRow) -> ();
+
+    /// The tokens of a meter above a sequence, by sequence.
+    issues_after(meter: MeterNumber, seq: Seq) -> Vec<IssueRow>;
+    /// A token as it was sealed again, by generation.
+    find_seals(meter: MeterNumber, seq: Seq) -> Vec<Tagged<Total>>;
+    /// Keeps a token that was sealed again.
+    insert_seal(token: &Tagged<Total>, now: UnixMillis) -> ();
+    /// The change of a meter's key to a generation.
+    find_key_change(meter: MeterNumber, generation: u8) -> Option<KeyChangeRow>;
+    /// Keeps a key change.
+    insert_key_change(row: &KeyChangeRow) -> ();
 
     /// A record of a meter.
     find_record(meter: MeterNumber, number: u32) -> Option<Vec<u8>>;

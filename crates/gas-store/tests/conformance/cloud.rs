@@ -232,6 +232,7 @@ impl<'a> Walk<'a> {
             old: self.chance.one_in(4),
             message_sha256: Digest([0; 32]),
             waiting: None,
+            key_change: None,
         }
     }
 

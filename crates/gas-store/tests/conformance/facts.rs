@@ -62,6 +62,7 @@ impl Facts {
             seq: token.message.seq.bits(),
             amount_fen: AMOUNT,
             token: HexBytes(token.to_bytes()),
+            resealed: None,
             issue: Jws(issue.compact().to_owned()),
             settlement: None,
         };
@@ -95,6 +96,7 @@ fn quote(vend_id: VendId, meter: MeterNumber) -> Quote {
         register_centi_m3: Volume::ZERO,
         year_start_register_centi_m3: Volume::ZERO,
         purchased_this_year_centi_m3: Volume::ZERO,
+        used_before_centi_m3: Volume::ZERO,
         undelivered: 0,
         balance: 0,
     };

@@ -48,6 +48,7 @@ fn explanation() -> Explanation {
         register_centi_m3: Volume::from_centi_m3(10_000),
         year_start_register_centi_m3: Volume::ZERO,
         purchased_this_year_centi_m3: Volume::ZERO,
+        used_before_centi_m3: Volume::ZERO,
         undelivered: 0,
         balance: 500,
     };
@@ -152,6 +153,7 @@ pub(crate) fn sale(change: impl FnOnce(&mut Issue)) -> Sale {
         seq: SEQ,
         amount_fen: Money::from_fen(20_000),
         token: HexBytes(token.to_bytes()),
+        resealed: None,
         issue: Jws(Signed::sign(&company(), issue)
             .unwrap()
             .compact()

@@ -1,13 +1,13 @@
 //! A meter's book as rows: `meters`, `believed_states`.
 
-use gas_sales::{BelievedState, MeterBook, OpenDebit, PastYear, TariffYear};
+use gas_sales::{BelievedState, MeterBook, Moved, OpenDebit, PastYear, Retired, TariffYear};
 use gas_token::{MeterState, Seq, ShortTag, StateFlags};
 use gas_units::{MeterNumber, Money, Unit, UnixMillis, UnixTime, Volume};
 use sqlx::SqliteConnection;
 
-use super::{array, broken, digest, find_refund, json, parse};
-use crate::company::changed_meanwhile;
+use super::{array, broken, digest, find_refund, find_replacement, json, parse};
 use crate::company::tx::BookRow;
+use crate::company::{ReplacementRow, changed_meanwhile};
 use crate::sqlite::StoreError;
 
 #[derive(sqlx::FromRow)]
@@ -32,6 +32,16 @@ struct MeterColumns {
     before_year: Option<i64>,
     before_start_register: Option<u32>,
     before_purchased: Option<u32>,
+    replacement_id: Option<String>,
+    retired_register: Option<u32>,
+    retired_dead: bool,
+    carried_in: u32,
+    carried_out: u32,
+    next_generation: Option<u8>,
+    moved_used: u32,
+    moved_purchased: u32,
+    before_moved_used: u32,
+    before_moved_purchased: u32,
 }
 
 #[derive(sqlx::FromRow)]
@@ -73,12 +83,16 @@ pub(in crate::company) async fn find_book(
     let debit = match &columns.debit_refund_id {
         Some(refund_id) => {
             let refund_id = parse("meters.debit_refund_id", refund_id)?;
-            let refund = find_refund(connection, refund_id).await?;
+            let refund = find_refund(&mut *connection, refund_id).await?;
             refund.map(|refund| refund.debit)
         }
         None => None,
     };
-    columns.parse(believed, debit).map(Some)
+    let replacement = match &columns.replacement_id {
+        Some(id) => find_replacement(connection, parse("meters.replacement_id", id)?).await?,
+        None => None,
+    };
+    columns.parse(believed, debit, replacement).map(Some)
 }
 
 pub(in crate::company) async fn meters(
@@ -125,11 +139,18 @@ pub(in crate::company) async fn save_book(
     version: i64,
 ) -> Result<(), StoreError> {
     let before = book.year.before;
+    let retired_by = book.retired.map(|retired| retired.replacement_id);
+    let replacement_id = book
+        .replacement
+        .map(|open| open.replacement_id)
+        .or(retired_by);
     let saved = sqlx::query(
         "UPDATE meters SET epoch = ?, counter = ?, total = ?, last_tid = ?, frozen = ?, year = ?,
              year_start_register = ?, year_purchased = ?, before_year = ?,
-             before_start_register = ?, before_purchased = ?, debit_refund_id = ?,
-             version = version + 1
+             before_start_register = ?, before_purchased = ?, debit_refund_id = ?, generation = ?,
+             next_generation = ?, replacement_id = ?, retired_register = ?, retired_dead = ?,
+             carried_in = ?, carried_out = ?, moved_used = ?, moved_purchased = ?,
+             before_moved_used = ?, before_moved_purchased = ?, version = version + 1
          WHERE meter = ? AND version = ?",
     )
     .bind(book.epoch)
@@ -144,6 +165,17 @@ pub(in crate::company) async fn save_book(
     .bind(before.map(|past| past.start_register.centi_m3()))
     .bind(before.map(|past| past.purchased.centi_m3()))
     .bind(book.debit.map(|debit| debit.refund_id.to_string()))
+    .bind(book.generation)
+    .bind(book.next_generation)
+    .bind(replacement_id.map(|id| id.to_string()))
+    .bind(book.retired.map(|retired| retired.register.centi_m3()))
+    .bind(book.retired.is_some_and(|retired| retired.dead))
+    .bind(book.carried_in)
+    .bind(book.carried_out)
+    .bind(book.year.moved.used.centi_m3())
+    .bind(book.year.moved.purchased.centi_m3())
+    .bind(before.map_or(0, |past| past.moved.used.centi_m3()))
+    .bind(before.map_or(0, |past| past.moved.purchased.centi_m3()))
     .bind(book.meter.to_string())
     .bind(version)
     .execute(&mut *connection)
@@ -194,6 +226,7 @@ impl MeterColumns {
         self,
         believed: Option<BelievedState>,
         debit: Option<OpenDebit>,
+        replacement: Option<ReplacementRow>,
     ) -> Result<BookRow, StoreError> {
         let past = (
             self.before_year,
@@ -205,10 +238,22 @@ impl MeterColumns {
                 year,
                 start_register: Volume::from_centi_m3(start_register),
                 purchased: Volume::from_centi_m3(purchased),
+                moved: moved(self.before_moved_used, self.before_moved_purchased),
             }),
             (None, None, None) => None,
             (_, _, _) => return Err(StoreError::Corrupt("meters.before_year".to_owned())),
         };
+        let open = replacement.as_ref().map(|row| row.open);
+        let retired = self
+            .retired_register
+            .zip(open)
+            .map(|(register, open)| Retired {
+                replacement_id: open.replacement_id,
+                new_meter: open.new_meter,
+                seq: open.seq,
+                register: Volume::from_centi_m3(register),
+                dead: self.retired_dead,
+            });
         let book = MeterBook {
             meter: parse("meters.meter", &self.meter)?,
             unit: Unit::try_from(self.unit).map_err(|error| broken("meters.unit", &error))?,
@@ -226,15 +271,28 @@ impl MeterColumns {
                 year: self.year,
                 start_register: Volume::from_centi_m3(self.year_start_register),
                 purchased: Volume::from_centi_m3(self.year_purchased),
+                moved: moved(self.moved_used, self.moved_purchased),
                 before,
             },
             believed,
             debit,
+            replacement: open.filter(|_| retired.is_none()),
+            retired,
+            carried_in: self.carried_in,
+            carried_out: self.carried_out,
+            next_generation: self.next_generation,
         };
         Ok(BookRow {
             book,
             version: self.version,
         })
+    }
+}
+
+const fn moved(used: u32, purchased: u32) -> Moved {
+    Moved {
+        used: Volume::from_centi_m3(used),
+        purchased: Volume::from_centi_m3(purchased),
     }
 }
 

@@ -3,6 +3,8 @@
 mod books;
 mod proofs;
 mod refunds;
+mod replacements;
+mod rotations;
 mod vends;
 
 use gas_statement::Sha256Digest;
@@ -13,6 +15,8 @@ use crate::sqlite::StoreError;
 pub(super) use books::*;
 pub(super) use proofs::*;
 pub(super) use refunds::*;
+pub(super) use replacements::*;
+pub(super) use rotations::*;
 pub(super) use vends::*;
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {

@@ -63,7 +63,7 @@ pub(in crate::company) async fn put_refund(
              payment_sha256, sold_at_ms, debit_seq, debit_tag, reversal_seq, refund_order, refunded,
              asked_at_ms)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (refund_id) DO UPDATE SET state = excluded.state,
+         ON CONFLICT (refund_id) DO UPDATE SET state = excluded.state, debit_tag = excluded.debit_tag,
              reversal_seq = excluded.reversal_seq, refund_order = excluded.refund_order,
              refunded = excluded.refunded",
     )

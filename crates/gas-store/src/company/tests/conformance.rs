@@ -49,6 +49,11 @@ struct Pair {
     quotes: Vec<Signed<Quote>>,
     tokens: Vec<Tagged<Total>>,
     refunds: usize,
+    /// Replacements that stood, and those whose credit came to the next meter.
+    replacements: usize,
+    carried: usize,
+    /// The key generation that the meter has.
+    generation: u8,
     _dir: TempDir,
 }
 
@@ -87,6 +92,8 @@ macro_rules! on_both {
     }};
 }
 
+pub(super) mod desk;
+
 /// All that can be seen of a store.
 async fn seen(store: &CompanyStore) -> String {
     let mut seen = format!("{:#?}\n", store.meter(meter()).await);
@@ -104,6 +111,7 @@ async fn seen(store: &CompanyStore) -> String {
         .await;
     let (next, waiting) = (store.next_due().await, store.waiting_token(meter()).await);
     let alarms = store.alarms().await;
+    seen += &desk::seen_of_desk(store).await;
     seen + &format!("{due:#?}\n{next:?}\n{waiting:?}\n{alarms:#?}")
 }
 
@@ -126,6 +134,7 @@ impl Pair {
         let stores = [open(&dir).await, CompanyStore::in_memory()];
         for store in &stores {
             store.add_meter(&a_book()).await.unwrap();
+            desk::add_next(store).await;
         }
         Self {
             stores,
@@ -137,6 +146,9 @@ impl Pair {
             quotes: Vec::new(),
             tokens: Vec::new(),
             refunds: 0,
+            replacements: 0,
+            carried: 0,
+            generation: 1,
             _dir: dir,
         }
     }
@@ -161,7 +173,7 @@ impl Pair {
     fn status(&mut self) -> Vec<u8> {
         let nonce = self.chance.byte_below(8);
         let message = Status {
-            generation: 1,
+            generation: self.generation,
             meter: meter(),
             nonce: Nonce([nonce; 8]),
             state: self.state(),
@@ -188,6 +200,12 @@ impl Pair {
 
     async fn step(&mut self) {
         self.pass();
+        if self.chance.below(40) == 0 {
+            self.replacement().await;
+        }
+        if self.chance.below(30) == 0 {
+            self.key_change().await;
+        }
         match self.chance.below(16) {
             0 | 1 => self.nonces().await,
             2 => self.report_status().await,
@@ -218,13 +236,15 @@ impl Pair {
     }
 
     async fn report_status(&mut self) {
-        let proven = prove_status(&Keys(meter()), &self.status()).unwrap();
+        let keys = self.keys();
+        let proven = prove_status(&keys, &self.status()).unwrap();
         let now = self.now;
-        on_both!(self, store => store.report_status(&proven, &Keys(meter()), &key(), now)).unwrap();
+        on_both!(self, store => store.report_status(&proven, &keys, &key(), now)).unwrap();
     }
 
     async fn quote(&mut self) {
-        let proven = prove_status(&Keys(meter()), &self.status()).unwrap();
+        let keys = self.keys();
+        let proven = prove_status(&keys, &self.status()).unwrap();
         let inquiry = Inquiry {
             vend_id: self.vend_id(),
             want: Want::Volume(Volume::from_centi_m3(500)),
@@ -232,7 +252,8 @@ impl Pair {
         };
         let request = Sha256Digest::of(&[self.chance.byte_below(2)]);
         let now = self.now;
-        on_both!(self, store => store.make_quote(&proven, inquiry, request, &Keys(meter()), &key(), now)).unwrap();
+        on_both!(self, store => store.make_quote(&proven, inquiry, request, &keys, &key(), now))
+            .unwrap();
         let vend_id = inquiry.vend_id;
         if let Some(row) = on_both!(self, store => store.quote(vend_id)).unwrap() {
             let quote = Signed::verify(&row.quote, &key().verifying_key()).unwrap();
@@ -261,8 +282,8 @@ impl Pair {
         };
         let order_no = if self.chance.below(9) == 0 { "b" } else { "a" };
         let paid = payment_for(&quote, order_no);
-        let now = self.now;
-        on_both!(self, store => store.sell(&paid, &Keys(meter()), &key(), now)).unwrap();
+        let (now, keys) = (self.now, self.keys());
+        on_both!(self, store => store.sell(&paid, &keys, &key(), now)).unwrap();
         let vend_id = paid.vend_id();
         let sale = on_both!(self, store => store.sale(vend_id)).unwrap();
         if let Some(sale) = sale {
@@ -294,7 +315,7 @@ impl Pair {
                 sale: &sale,
             };
             let now = self.now;
-            let keys = Keys(meter());
+            let keys = self.keys();
             let asked = on_both!(self, store => store.ask_refund(inquiry, &keys, now)).unwrap();
             self.refunds += usize::from(matches!(asked, RefundOutcome::Stands(_)));
         }
@@ -340,7 +361,7 @@ impl Pair {
             self.states.push(state);
         }
         let message = Receipt {
-            generation: 1,
+            generation: self.generation,
             meter: meter(),
             result,
             answered: Kind::Total,
@@ -348,19 +369,20 @@ impl Pair {
         };
         let tag = Tag([7; 16]);
         let bytes = Tagged { message, tag }.to_bytes();
-        let proven = prove_receipt(&Keys(meter()), &bytes, token.tag).unwrap();
+        let keys = self.keys();
+        let proven = prove_receipt(&keys, &bytes, token.tag).unwrap();
         let now = self.now;
-        on_both!(self, store => store.report_receipt(seq, &proven, &Keys(meter()), &key(), now))
-            .unwrap();
+        on_both!(self, store => store.report_receipt(seq, &proven, &keys, &key(), now)).unwrap();
     }
 
     async fn records(&mut self) {
         let first = u32::from(self.chance.byte_below(30));
         let balance = i32::from(self.chance.below(9) == 0);
+        let keys = self.keys();
         let records: Vec<_> = (first..first + 3)
             .map(|number| {
                 let message = Record {
-                    generation: 1,
+                    generation: keys.1,
                     meter: meter(),
                     number,
                     time: UnixTime::from_seconds(number),
@@ -370,7 +392,7 @@ impl Pair {
                 };
                 let tag = Tag([0; 16]);
                 let bytes = Tagged { message, tag }.to_bytes();
-                prove_record(&Keys(meter()), &bytes).unwrap()
+                prove_record(&keys, &bytes).unwrap()
             })
             .collect();
         let now = self.now;
@@ -409,7 +431,7 @@ impl Pair {
         let reserved = on_both!(self, store => store.reserve(&quote, now));
         assert_ne!(reserved.ok(), Some(ReserveOutcome::Reserved));
         let paid = payment_for(&quote, "a");
-        let sold = on_both!(self, store => store.sell(&paid, &Keys(meter()), &key(), now));
+        let sold = on_both!(self, store => store.sell(&paid, &self.keys(), &key(), now));
         assert!(!matches!(sold, Ok(SellOutcome::Issued(_))), "{sold:?}");
     }
 
@@ -423,7 +445,7 @@ impl Pair {
 
 #[tokio::test]
 async fn both_backends_give_the_same_answers() {
-    let (mut issued, mut refunds) = (0, 0);
+    let (mut issued, mut refunds, mut replaced, mut carried) = (0, 0, 0, 0);
     for seed in 0..SEEDS {
         let mut pair = Pair::new(seed).await;
         for step in 0..STEPS {
@@ -433,8 +455,12 @@ async fn both_backends_give_the_same_answers() {
         pair.look().await;
         issued += pair.tokens.len();
         refunds += pair.refunds;
+        replaced += pair.replacements;
+        carried += pair.carried;
     }
     // The walk went somewhere.
     assert!(issued > 20, "{issued} tokens were issued");
     assert!(refunds > 5, "{refunds} refunds were begun");
+    assert!(replaced > 5, "{replaced} replacements stood");
+    assert!(carried > 5, "{carried} replacements were carried over");
 }

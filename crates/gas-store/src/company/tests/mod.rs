@@ -4,6 +4,7 @@ mod conformance;
 mod memory;
 mod migrations;
 mod refunds;
+mod replacements;
 mod reservations;
 mod restore;
 mod tables;
@@ -57,6 +58,35 @@ impl MeterKeyring for Keys {
     }
 }
 
+/// Keys of any generation; they hold as much as those.
+struct KeysUnder(MeterNumber, u8);
+
+impl MeterKeyring for KeysUnder {
+    fn meter(&self) -> MeterNumber {
+        self.0
+    }
+
+    fn generation(&self) -> u8 {
+        self.1
+    }
+
+    fn receipt_holds(&self, _: &Tagged<Receipt>, _: Tag) -> bool {
+        true
+    }
+
+    fn record_holds(&self, _: &Tagged<Record>) -> bool {
+        true
+    }
+
+    fn status_holds(&self, _: &Tagged<Status>) -> bool {
+        true
+    }
+
+    fn seal(&self, total: Total) -> Tagged<Total> {
+        Keys(self.0).seal(total)
+    }
+}
+
 fn meter() -> MeterNumber {
     "00110000123456".parse().unwrap()
 }
@@ -77,6 +107,11 @@ fn a_book() -> MeterBook {
         year: TariffYear::beginning(NOW, Volume::from_centi_m3(7)),
         believed: None,
         debit: None,
+        replacement: None,
+        retired: None,
+        carried_in: 0,
+        carried_out: 0,
+        next_generation: None,
     }
 }
 
