@@ -165,11 +165,24 @@ pub fn open_files(data_dir: &Path) -> Result<(KeyStore, SigningKey, PathBuf), Co
     create_private_dir(data_dir)?;
     let master = read_key(&data_dir.join(MASTER_KEY_FILE))?;
     let statement = read_key(&data_dir.join(STATEMENT_KEY_FILE))?;
+    let keys = KeyStore::new(MasterKey::from_bytes(*master));
     Ok((
-        KeyStore::new(MasterKey::from_bytes(*master)),
+        with_later_masters(data_dir, keys)?,
         SigningKey::from_bytes(&statement),
         data_dir.join(DATABASE_FILE),
     ))
+}
+
+/// `master.N.key`, where there is one, is the master key of generation N and those above it.
+fn with_later_masters(data_dir: &Path, mut keys: KeyStore) -> Result<KeyStore, ConfigError> {
+    for generation in 1..=u8::MAX {
+        let path = data_dir.join(format!("master.{generation}.key"));
+        if path.exists() {
+            let master = read_key(&path)?;
+            keys = keys.starting_at(generation, MasterKey::from_bytes(*master));
+        }
+    }
+    Ok(keys)
 }
 
 fn read_key<const N: usize>(path: &Path) -> Result<Zeroizing<[u8; N]>, ConfigError> {

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use gas_sales::MeterKeyring;
 use gas_token::{Receipt, Record, Setting, SettingBody, SettingKind, Status, Tag, Tagged, Total};
 use gas_token_issue::{
@@ -6,15 +8,30 @@ use gas_token_issue::{
 use gas_token_keys::{MeterKey, MeterKeys};
 use gas_units::MeterNumber;
 
-/// Holds the master key. Who has this can make gas.
+/// Holds the master keys. Who has this can make gas.
 #[derive(Debug)]
-pub struct KeyStore(MasterKey);
+pub struct KeyStore {
+    /// Of the first generations.
+    first: MasterKey,
+    /// By the generation from which on each counts.
+    later: BTreeMap<u8, MasterKey>,
+}
 
 impl KeyStore {
-    /// Takes the master key.
+    /// Takes the master key of all generations.
     #[must_use]
     pub const fn new(master: MasterKey) -> Self {
-        Self(master)
+        Self {
+            first: master,
+            later: BTreeMap::new(),
+        }
+    }
+
+    /// Takes another master key for `generation` and those above it.
+    #[must_use]
+    pub fn starting_at(mut self, generation: u8, master: MasterKey) -> Self {
+        self.later.insert(generation, master);
+        self
     }
 
     /// The keys of one meter and generation.
@@ -50,7 +67,9 @@ impl KeyStore {
 
     /// What a meter is provisioned with.
     pub(crate) fn meter_key(&self, meter: MeterNumber, generation: u8) -> MeterKey {
-        self.0.meter_key(meter, generation)
+        let later = self.later.range(..=generation).next_back();
+        let master = later.map_or(&self.first, |(_, master)| master);
+        master.meter_key(meter, generation)
     }
 }
 
@@ -84,5 +103,24 @@ impl MeterKeyring for KeysOfMeter {
 
     fn seal(&self, total: Total) -> Tagged<Total> {
         seal_total(&self.keys, total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_generation_has_the_newest_master_key_that_began_before_it() {
+        let master = |byte| MasterKey::from_bytes([byte; 16]);
+        let keys = KeyStore::new(master(1))
+            .starting_at(5, master(5))
+            .starting_at(3, master(3));
+        let meter = "00110000123456".parse().unwrap();
+        for (generation, of) in [(0, 1), (2, 1), (3, 3), (4, 3), (5, 5), (255, 5)] {
+            let expected = master(of).meter_key(meter, generation);
+            let found = keys.meter_key(meter, generation);
+            assert_eq!(found.expose(), expected.expose(), "{generation}");
+        }
     }
 }

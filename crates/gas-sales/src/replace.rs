@@ -419,7 +419,7 @@ impl MeterBook {
         let of_replacement = self.replacement.filter(|open| open.reversal.is_none());
         let taken = of_refund
             .map(|debit| debit.credit)
-            .or(of_replacement.map(|open| open.credit))
+            .or_else(|| of_replacement.map(|open| open.credit))
             .unwrap_or(0);
         self.total.checked_add(taken).ok_or(Exhausted("total"))
     }

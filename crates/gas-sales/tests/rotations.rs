@@ -57,17 +57,19 @@ fn believe(book: &MeterBook, told: &Told) -> Belief {
 }
 
 fn believed(book: &MeterBook, told: &Told) -> MeterBook {
-    match believe(book, told) {
-        Belief::Believed(book) => book,
-        other => unreachable!("{other:?}"),
-    }
+    let belief = believe(book, told);
+    let Belief::Believed(book) = belief else {
+        unreachable!("{belief:?}");
+    };
+    book
 }
 
 fn changing(book: &MeterBook, to: u8) -> MeterBook {
-    match book.change_key(to).unwrap() {
-        KeyChange::Begun(book) => *book,
-        other => unreachable!("{other:?}"),
-    }
+    let change = book.change_key(to).unwrap();
+    let KeyChange::Begun(book) = change else {
+        unreachable!("{change:?}");
+    };
+    *book
 }
 
 #[test]

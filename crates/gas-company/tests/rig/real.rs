@@ -48,31 +48,36 @@ impl Real {
             Effect::Transmit { wire, .. } => Some(wire),
             Effect::Persist(_) | Effect::Report(_) => None,
         });
-        let answer = Frame::parse(&wire.unwrap()).unwrap();
-        match answer.content {
-            Content::Fault { fault, .. } => Err(fault),
-            _ => Ok(Answer::parse(&answer).unwrap()),
+        let Some(Ok(answer)) = wire.map(|wire| Frame::parse(&wire)) else {
+            unreachable!("a meter that is awake answers");
+        };
+        if let Content::Fault { fault, .. } = answer.content {
+            return Err(fault);
         }
+        let Ok(answer) = Answer::parse(&answer) else {
+            unreachable!("a meter's answer can be read");
+        };
+        Ok(answer)
     }
 
     pub(crate) fn deliver(&mut self, token: &HexBytes) -> Result<HexBytes, Fault> {
-        match self.ask(Request::Deliver(&token.0))? {
-            Answer::Receipt(bytes) => Ok(HexBytes(bytes.to_vec())),
-            other => unreachable!("{other:?}"),
-        }
+        let answer = self.ask(Request::Deliver(&token.0))?;
+        let Answer::Receipt(bytes) = answer else {
+            unreachable!("{answer:?}");
+        };
+        Ok(HexBytes(bytes.to_vec()))
     }
 
     /// Carriers name the generation that the meter says it has: an ask carries no tag.
     pub(crate) fn status(&mut self, ask: &HexBytes) -> HexBytes {
         let mut asked = Tagged::<Ask>::parse(&ask.0).unwrap();
         asked.message.generation = self.core.view().generation;
-        match self
-            .ask(Request::Ask(&asked.to_bytes().try_into().unwrap()))
-            .unwrap()
-        {
-            Answer::Status(bytes) => HexBytes(bytes.to_vec()),
-            other => unreachable!("{other:?}"),
-        }
+        let asked = asked.to_bytes().try_into().unwrap();
+        let answer = self.ask(Request::Ask(&asked)).unwrap();
+        let Answer::Status(bytes) = answer else {
+            unreachable!("{answer:?}");
+        };
+        HexBytes(bytes.to_vec())
     }
 
     pub(crate) fn balance(&self) -> i32 {

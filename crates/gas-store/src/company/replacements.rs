@@ -254,7 +254,7 @@ fn begun(
     (asked_at, now): (UnixMillis, UnixMillis),
 ) -> Result<ReplacementRow, StoreError> {
     let carried = debit.book.carried_out - before.carried_out;
-    let open = debit.book.replacement.unwrap_or(OpenReplacement {
+    let open = debit.book.replacement.unwrap_or_else(|| OpenReplacement {
         replacement_id: inquiry.replacement_id,
         new_meter: inquiry.new_meter,
         credit: carried,

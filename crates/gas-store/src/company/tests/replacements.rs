@@ -13,7 +13,7 @@ use super::refunds::{FIRST as REFUND, begun, deliver, sold};
 use super::{Keys, KeysUnder, NOW, a_book, both, key, meter, open};
 use crate::company::{
     CarryOutcome, CompanyStore, Effect, KeyChangeOutcome, Learned, RefundState, ReplacementInquiry,
-    ReplacementOutcome, ReplacementRow, ReplacementState, ResealOutcome,
+    ReplacementOutcome, ReplacementRow, ReplacementState, ResealOutcome, RestoreOutcome,
 };
 
 const FIRST: ReplacementId = ReplacementId::from_parts(1, [1; 10]);
@@ -222,6 +222,27 @@ async fn a_meter_that_awaits_credit_is_not_replaced_and_one_is_replaced_once() {
         again.open.replacement_id = SECOND;
         let refused = tx.put_replacement(&again).await.unwrap_err();
         assert!(refused.violates_unique("replacements.meter"), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_restore_closes_what_was_open() {
+    let (_dir, stores) = both().await;
+    for store in stores {
+        delivered(&store).await;
+        stands(&store, inquiry(FIRST)).await;
+        let keys = Keys(meter());
+        let begun = store
+            .restore((meter(), 1), &[], &keys, &key(), NOW)
+            .await
+            .unwrap();
+        assert_eq!(begun, RestoreOutcome::Begun);
+        let row = store.replacement(FIRST).await.unwrap().unwrap();
+        assert_eq!(row.state, ReplacementState::Closed);
+        assert_eq!(book(&store, meter()).await.replacement, None);
+        let halt = ReplaceRefusal::Halted(Halt::Restoring);
+        let asked = ask(&store, inquiry(SECOND)).await;
+        assert_eq!(asked, ReplacementOutcome::Refused(halt));
     }
 }
 
