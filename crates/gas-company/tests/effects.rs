@@ -257,6 +257,7 @@ impl<'a> Run<'a> {
         let payment = Signed::sign(&pay_key(), payment).unwrap();
         let wanted = SaleWanted {
             payment: Jws(payment.into_parts().0),
+            quote: None,
         };
         self.company.sell(vend_id, wanted).await.unwrap()
     }
