@@ -399,7 +399,8 @@ impl Pair {
         on_both!(self, store => store.keep_records(meter(), &records, now)).unwrap();
     }
 
-    /// A meter and a quote that the company's books do not have: neither gets into them.
+    /// A meter that the company's books do not have never gets into them. A quote that they have forgotten is
+    /// not reserved for; once paid, it is sold as any other, and known from then on.
     async fn strangers(&mut self) {
         let stranger: MeterNumber = "00110000654321".parse().unwrap();
         let (now, expires) = (self.now, self.now.plus_millis(3_000));
@@ -429,10 +430,20 @@ impl Pair {
         };
         let quote = Signed::sign(&key(), quote).unwrap();
         let reserved = on_both!(self, store => store.reserve(&quote, now));
-        assert_ne!(reserved.ok(), Some(ReserveOutcome::Reserved));
+        let reserved = reserved.ok();
+        assert_ne!(
+            reserved,
+            Some(ReserveOutcome::Reserved),
+            "of unknown quotes"
+        );
         let paid = payment_for(&quote, "a");
-        let sold = on_both!(self, store => store.sell(&paid, &self.keys(), &key(), now));
-        assert!(!matches!(sold, Ok(SellOutcome::Issued(_))), "{sold:?}");
+        let keys = self.keys();
+        let sold = on_both!(self, store => store.sell(&paid, &keys, &key(), now)).unwrap();
+        if let SellOutcome::Issued(sale) = sold {
+            self.token(sale.token);
+            let kept = on_both!(self, store => store.quote(paid.vend_id())).unwrap();
+            assert!(kept.is_some(), "sold without its quote");
+        }
     }
 
     async fn look(&mut self) {
