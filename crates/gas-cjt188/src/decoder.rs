@@ -32,7 +32,10 @@ impl Decoder {
             self.drop_first();
         }
         self.buffer.extend([byte]);
-        self.drop_noise();
+        // Behind a head that fits, any byte does.
+        if self.buffer.len() <= HEAD_LEN {
+            self.drop_noise();
+        }
     }
 
     /// The next frame, if one is complete.

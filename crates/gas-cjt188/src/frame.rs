@@ -261,7 +261,8 @@ pub(crate) fn frame_len(data_len: u8) -> usize {
 
 /// Whether bytes can be the beginning of a frame; looks at what is there of the head.
 pub(crate) fn may_begin_frame(bytes: &[u8]) -> bool {
-    bytes.iter().enumerate().all(|(place, byte)| match place {
+    let mut head = bytes.iter().take(HEAD_LEN).enumerate();
+    head.all(|(place, byte)| match place {
         0 => *byte == START,
         1 => MeterType::from_byte(*byte).is_some(),
         2..=8 => *byte == BROADCAST || is_packed(*byte),
