@@ -26,12 +26,15 @@ struct Shared<T> {
 }
 
 /// A transaction: what it wrote is taken back unless it is committed.
-pub(crate) struct MemoryTx<T: Default> {
+pub(crate) struct MemoryTx<T> {
     store: Arc<Shared<T>>,
-    tables: Box<T>,
+    /// [`None`] only while it is dropped.
+    tables: Option<Box<T>>,
     /// How to take back what was written, oldest first.
     undo: Vec<Undo<T>>,
 }
+
+const TAKEN: &str = "a transaction has the tables until it is dropped";
 
 type Undo<T> = Box<dyn FnOnce(&mut T) + Send>;
 
@@ -47,7 +50,7 @@ impl<T> fmt::Debug for Memory<T> {
     }
 }
 
-impl<T: Default> Memory<T> {
+impl<T> Memory<T> {
     /// Begins a transaction; waits for another thread's to end.
     pub(crate) fn begin(&self) -> MemoryTx<T> {
         let shared = &self.0;
@@ -56,7 +59,7 @@ impl<T: Default> Memory<T> {
             if let Some(tables) = slot.take() {
                 return MemoryTx {
                     store: Arc::clone(shared),
-                    tables,
+                    tables: Some(tables),
                     undo: Vec::new(),
                 };
             }
@@ -79,7 +82,7 @@ impl<T: Default> Memory<T> {
     where
         T: Clone,
     {
-        Self::with(T::clone(&self.begin().tables))
+        Self::with(T::clone(&self.begin()))
     }
 
     fn with(tables: T) -> Self {
@@ -98,7 +101,7 @@ impl<T: Default> Default for Memory<T> {
     }
 }
 
-impl<T: Default + 'static> MemoryTx<T> {
+impl<T: 'static> MemoryTx<T> {
     /// Keeps what was written.
     ///
     /// # Errors
@@ -118,7 +121,7 @@ impl<T: Default + 'static> MemoryTx<T> {
         K: Clone + Ord + Send + 'static,
         V: Send + 'static,
     {
-        let before = table(&mut self.tables).insert(key.clone(), row);
+        let before = table(self.tables_mut()).insert(key.clone(), row);
         self.undo.push(Box::new(move |tables| {
             match before {
                 Some(row) => table(tables).insert(key, row),
@@ -142,7 +145,7 @@ impl<T: Default + 'static> MemoryTx<T> {
         K: Clone + Ord + Send + 'static,
         V: Send + 'static,
     {
-        if table(&mut self.tables).contains_key(&key) {
+        if table(self.tables_mut()).contains_key(&key) {
             return Err(StoreError::Unique(rule));
         }
         self.put(table, key, row);
@@ -155,7 +158,7 @@ impl<T: Default + 'static> MemoryTx<T> {
         K: Ord + Send + 'static,
         V: Send + 'static,
     {
-        if let Some((key, row)) = table(&mut self.tables).remove_entry(key) {
+        if let Some((key, row)) = table(self.tables_mut()).remove_entry(key) {
             self.undo.push(Box::new(move |tables| {
                 table(tables).insert(key, row);
             }));
@@ -163,20 +166,34 @@ impl<T: Default + 'static> MemoryTx<T> {
     }
 }
 
-impl<T: Default> Deref for MemoryTx<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.tables
+impl<T> MemoryTx<T> {
+    fn tables_mut(&mut self) -> &mut T {
+        match &mut self.tables {
+            Some(tables) => tables,
+            None => unreachable!("{TAKEN}"),
+        }
     }
 }
 
-impl<T: Default> Drop for MemoryTx<T> {
-    fn drop(&mut self) {
-        for undo in self.undo.drain(..).rev() {
-            undo(&mut self.tables);
+impl<T> Deref for MemoryTx<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match &self.tables {
+            Some(tables) => tables,
+            None => unreachable!("{TAKEN}"),
         }
-        let tables = std::mem::take(&mut self.tables);
+    }
+}
+
+impl<T> Drop for MemoryTx<T> {
+    fn drop(&mut self) {
+        let Some(mut tables) = self.tables.take() else {
+            return;
+        };
+        for undo in self.undo.drain(..).rev() {
+            undo(&mut tables);
+        }
         let mut slot = self
             .store
             .tables

@@ -110,13 +110,14 @@ pub(super) fn save(store: &Store, change: &Change<'_>) -> Result<Saved, StoreErr
     if changed && known.row.version != before.version {
         return Ok(Saved::Raced);
     }
-    let mut row = known.row.clone();
     let begun_at = known.begun_at;
-    if changed {
-        row.vend = vend.clone();
-        row.version += 1;
-    }
     if changed || !change.applied.reached.is_empty() || !change.applied.effects.is_empty() {
+        let row = VendRow {
+            vend: if changed { vend } else { &known.row.vend }.clone(),
+            version: known.row.version + u32::from(changed),
+            request: known.row.request,
+            timeline: known.row.timeline.clone(),
+        };
         put(&mut tx, row, begun_at, change.applied, change.now);
     }
     if let Some(effect_id) = change.performed {

@@ -291,7 +291,10 @@ impl CloudStore {
     ) -> Result<Vec<Due<Effect>>, StoreError> {
         match self.db().await {
             Backend::Memory(store) => Ok(memory::due(store, receiver, now, limit)),
-            Backend::Sqlite(db) => outbox::due(db, Some(receiver.id_prefix()), now, limit).await,
+            Backend::Sqlite(db) => {
+                // Boxed, here and below: a query's future is large, and who looks often would carry it.
+                Box::pin(outbox::due(db, Some(receiver.id_prefix()), now, limit)).await
+            }
         }
     }
 
@@ -302,7 +305,7 @@ impl CloudStore {
     pub async fn next_due(&self, receiver: Receiver) -> Result<Option<UnixMillis>, StoreError> {
         match self.db().await {
             Backend::Memory(store) => Ok(memory::next_due(store, receiver)),
-            Backend::Sqlite(db) => outbox::next_due(db, Some(receiver.id_prefix())).await,
+            Backend::Sqlite(db) => Box::pin(outbox::next_due(db, Some(receiver.id_prefix()))).await,
         }
     }
 

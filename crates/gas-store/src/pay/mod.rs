@@ -315,7 +315,8 @@ impl PayStore {
             Backend::Memory(store) => return Ok(memory::due(store, now, limit)),
             Backend::Sqlite(db) => db,
         };
-        outbox::due(db, None, now, limit).await
+        // Boxed, here and below: a query's future is large, and who looks often would carry it.
+        Box::pin(outbox::due(db, None, now, limit)).await
     }
 
     /// When the next effect is due.
@@ -327,7 +328,7 @@ impl PayStore {
             Backend::Memory(store) => return Ok(memory::next_due(store)),
             Backend::Sqlite(db) => db,
         };
-        outbox::next_due(db, None).await
+        Box::pin(outbox::next_due(db, None)).await
     }
 
     /// Marks an effect as performed that changes nothing in the tender.
