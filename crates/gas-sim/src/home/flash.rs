@@ -73,20 +73,33 @@ impl Supply {
 /// The flash: bits go from one to zero, and a byte is written once between erases.
 #[derive(Debug)]
 pub(crate) struct Flash {
-    bytes: Vec<u8>,
-    written: Vec<bool>,
+    /// By number, those that were ever written to or erased; the others are blank.
+    pages: BTreeMap<usize, Page>,
     /// Bytes whose write was cut: what a read finds changes from one to the next.
     unstable: BTreeMap<usize, u8>,
     rng: Rng,
     supply: Rc<Supply>,
 }
 
+#[derive(Debug)]
+struct Page {
+    bytes: Vec<u8>,
+    written: Vec<bool>,
+}
+
+impl Page {
+    fn blank() -> Self {
+        Self {
+            bytes: vec![0xFF; size(PAGE_LEN)],
+            written: vec![false; size(PAGE_LEN)],
+        }
+    }
+}
+
 impl Flash {
     pub(crate) fn blank(rng: Rng) -> Self {
-        let size = size(IMAGE_LEN);
         Self {
-            bytes: vec![0xFF; size],
-            written: vec![false; size],
+            pages: BTreeMap::new(),
             unstable: BTreeMap::new(),
             rng,
             supply: Rc::default(),
@@ -97,25 +110,36 @@ impl Flash {
         Rc::clone(&self.supply)
     }
 
+    /// Whether that is inside; a page that is not there would else be made.
+    fn check_bounds(&self, from: u32, len: usize) -> Result<(), Gone> {
+        if size(from) + len > self.capacity() {
+            return Err(self.misuse("an access beyond the end"));
+        }
+        Ok(())
+    }
+
     fn misuse(&self, rule: &'static str) -> Gone {
         self.supply.misused.set(Some(rule));
         Gone
     }
 
     fn erase_page(&mut self, from: usize) -> Result<(), Gone> {
-        let page = from..from + size(PAGE_LEN);
-        let piece = size(PAGE_LEN) / ERASE_STEPS;
+        let page_len = size(PAGE_LEN);
+        let piece = page_len / ERASE_STEPS;
+        let page = self.pages.entry(from / page_len);
+        let page = page.or_insert_with(Page::blank);
         // The order in which a page loses its bytes is the chip's affair.
         let first = self.rng.place(ERASE_STEPS);
         for step in 0..ERASE_STEPS {
             if !self.supply.step() {
                 return Err(Gone);
             }
-            let at = from + (first + step) % ERASE_STEPS * piece;
-            self.bytes[at..at + piece].fill(0xFF);
+            let at = (first + step) % ERASE_STEPS * piece;
+            page.bytes[at..at + piece].fill(0xFF);
         }
-        self.written[page.clone()].fill(false);
-        self.unstable.retain(|at, _| !page.contains(at));
+        page.written.fill(false);
+        self.unstable
+            .retain(|at, _| !(from..from + page_len).contains(at));
         Ok(())
     }
 }
@@ -131,8 +155,19 @@ impl ReadNorFlash for Flash {
         if self.supply.is_dead() {
             return Err(Gone);
         }
+        self.check_bounds(offset, bytes.len())?;
         let from = size(offset);
-        bytes.copy_from_slice(&self.bytes[from..from + bytes.len()]);
+        let (mut at, mut rest) = (from, &mut *bytes);
+        while !rest.is_empty() {
+            let (page, within) = (at / size(PAGE_LEN), at % size(PAGE_LEN));
+            let len = rest.len().min(size(PAGE_LEN) - within);
+            let (piece, behind) = rest.split_at_mut(len);
+            match self.pages.get(&page) {
+                Some(page) => piece.copy_from_slice(&page.bytes[within..within + len]),
+                None => piece.fill(0xFF),
+            }
+            (at, rest) = (at + len, behind);
+        }
         for (at, other) in self.unstable.range(from..from + bytes.len()) {
             if self.rng.chance(50_000) {
                 bytes[at - from] = *other;
@@ -142,7 +177,7 @@ impl ReadNorFlash for Flash {
     }
 
     fn capacity(&self) -> usize {
-        self.bytes.len()
+        size(IMAGE_LEN)
     }
 }
 
@@ -157,6 +192,7 @@ impl NorFlash for Flash {
         if !from.is_multiple_of(PAGE_LEN) || !to.is_multiple_of(PAGE_LEN) {
             return Err(self.misuse("an erase of part of a page"));
         }
+        self.check_bounds(to, 0)?;
         (size(from)..size(to))
             .step_by(size(PAGE_LEN))
             .try_for_each(|page| self.erase_page(page))
@@ -170,21 +206,22 @@ impl NorFlash for Flash {
         if !from.is_multiple_of(Self::WRITE_SIZE) || !bytes.len().is_multiple_of(Self::WRITE_SIZE) {
             return Err(self.misuse("a write that is not aligned"));
         }
+        self.check_bounds(offset, bytes.len())?;
         for (at, byte) in (from..).zip(bytes) {
-            if self.written[at] {
+            let (page, within) = (at / size(PAGE_LEN), at % size(PAGE_LEN));
+            let page = self.pages.entry(page).or_insert_with(Page::blank);
+            if page.written[within] {
                 return Err(self.misuse("a write to a byte that was not erased"));
             }
+            page.written[within] = true;
+            let before = page.bytes[within];
             if !self.supply.step() {
                 // Half programmed: some of the bits that should fall have fallen, some waver.
-                let before = self.bytes[at];
-                let fell = before & (byte | self.rng.next().to_le_bytes()[0]);
-                self.bytes[at] = fell;
+                page.bytes[within] = before & (byte | self.rng.next().to_le_bytes()[0]);
                 self.unstable.insert(at, before & byte);
-                self.written[at] = true;
                 return Err(Gone);
             }
-            self.bytes[at] &= byte;
-            self.written[at] = true;
+            page.bytes[within] = before & byte;
         }
         Ok(())
     }
