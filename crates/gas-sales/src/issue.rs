@@ -40,7 +40,7 @@ impl PaidQuote {
 
     /// The vend.
     #[must_use]
-    pub const fn vend_id(&self) -> VendId {
+    pub fn vend_id(&self) -> VendId {
         self.quote.statement().vend_id
     }
 }

@@ -1,4 +1,5 @@
 use core::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,6 +7,7 @@ use serde::Deserialize;
 
 use crate::digest::{QuoteHash, Sha256Digest};
 use crate::key::{KeyId, SigningKey, VerifyingKey};
+use crate::memory::Memory;
 use crate::statement::{Quote, Statement};
 
 /// Longest compact JWS that is made or read, in bytes.
@@ -54,10 +56,21 @@ pub enum StatementError {
 }
 
 /// A statement that was signed here, or whose signature was found to hold. It cannot be made otherwise.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Signed<T> {
-    compact: String,
+/// Clones share it.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Signed<T>(Arc<Inner<T>>);
+
+#[derive(Debug, Eq, PartialEq)]
+struct Inner<T> {
+    compact: Arc<str>,
+    sha256: Sha256Digest,
     statement: T,
+}
+
+impl<T> Clone for Signed<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
 impl<T: Statement> Signed<T> {
@@ -73,7 +86,7 @@ impl<T: Statement> Signed<T> {
         if compact.len() > COMPACT_MAX {
             return Err(StatementError::TooLong);
         }
-        Ok(Self { compact, statement })
+        Ok(Self::believed(&compact, statement, key.memory()))
     }
 
     /// Believes a compact JWS signed with `key`. Only the spelling that [`Signed::sign`] makes is read.
@@ -81,6 +94,11 @@ impl<T: Statement> Signed<T> {
     /// # Errors
     /// [`StatementError`]; nothing of it is to be believed then.
     pub fn verify(compact: &str, key: &VerifyingKey) -> Result<Self, StatementError> {
+        let known = key.memory().and_then(|memory| memory.recall(compact));
+        // Of another kind it is not what was asked for: read anew, it is refused.
+        if let Some(Ok(known)) = known.map(Arc::downcast) {
+            return Ok(Self(known));
+        }
         if compact.len() > COMPACT_MAX {
             return Err(StatementError::TooLong);
         }
@@ -95,15 +113,25 @@ impl<T: Statement> Signed<T> {
             .try_into()
             .map_err(|_| StatementError::Signature)?;
         let signed = format!("{header}.{payload}");
-        if !key.holds(compact, signed.as_bytes(), signature) {
+        if !key.signature_holds(signed.as_bytes(), signature) {
             return Err(StatementError::Signature);
         }
         let statement = serde_json::from_slice(&decode(payload, "payload")?)
             .map_err(|error| StatementError::Payload(error.to_string()))?;
-        Ok(Self {
-            compact: compact.to_owned(),
+        Ok(Self::believed(compact, statement, key.memory()))
+    }
+
+    /// Only for what was just signed, or just found to hold.
+    fn believed(compact: &str, statement: T, memory: Option<&Memory>) -> Self {
+        let inner = Arc::new(Inner {
+            compact: compact.into(),
+            sha256: Sha256Digest::of(compact.as_bytes()),
             statement,
-        })
+        });
+        if let Some(memory) = memory {
+            memory.remember(&inner.compact, Arc::clone(&inner) as _);
+        }
+        Self(inner)
     }
 }
 
@@ -111,32 +139,41 @@ impl<T> Signed<T> {
     /// The compact JWS.
     #[must_use]
     pub fn compact(&self) -> &str {
-        &self.compact
+        &self.0.compact
+    }
+
+    /// The compact JWS, shared with this statement.
+    #[must_use]
+    pub fn shared_compact(&self) -> Arc<str> {
+        Arc::clone(&self.0.compact)
     }
 
     /// What it states.
     #[must_use]
-    pub const fn statement(&self) -> &T {
-        &self.statement
+    pub fn statement(&self) -> &T {
+        &self.0.statement
     }
 
     /// SHA-256 over the compact JWS.
     #[must_use]
     pub fn sha256(&self) -> Sha256Digest {
-        Sha256Digest::of(self.compact.as_bytes())
+        self.0.sha256
     }
 
     /// Both parts: compact JWS and statement.
     #[must_use]
-    pub fn into_parts(self) -> (String, T) {
-        (self.compact, self.statement)
+    pub fn into_parts(self) -> (String, T)
+    where
+        T: Clone,
+    {
+        (self.compact().to_owned(), self.statement().clone())
     }
 }
 
 /// The compact JWS.
 impl<T> fmt::Display for Signed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.compact)
+        f.write_str(self.compact())
     }
 }
 

@@ -18,7 +18,10 @@ impl fmt::Display for KeyId {
 }
 
 /// With which a server signs its statements. Wiped when dropped; never prints.
-pub struct SigningKey(ed25519_dalek::SigningKey);
+pub struct SigningKey {
+    key: ed25519_dalek::SigningKey,
+    memory: Option<Memory>,
+}
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,20 +33,37 @@ impl SigningKey {
     /// Takes the 32 bytes of an Ed25519 private key (RFC 8032, section 5.1.5).
     #[must_use]
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(bytes))
-    }
-
-    /// The public half.
-    #[must_use]
-    pub fn verifying_key(&self) -> VerifyingKey {
-        VerifyingKey {
-            key: self.0.verifying_key(),
+        Self {
+            key: ed25519_dalek::SigningKey::from_bytes(bytes),
             memory: None,
         }
     }
 
+    /// As [`VerifyingKey::remembering`]; what is signed from now on is remembered too. For servers that
+    /// read their own statements back.
+    #[must_use]
+    pub fn remembering(self, capacity: usize) -> Self {
+        Self {
+            key: self.key,
+            memory: self.memory.or_else(|| Some(Memory::new(capacity))),
+        }
+    }
+
+    /// The public half; it shares the memory.
+    #[must_use]
+    pub fn verifying_key(&self) -> VerifyingKey {
+        VerifyingKey {
+            key: self.key.verifying_key(),
+            memory: self.memory.clone(),
+        }
+    }
+
     pub(crate) fn sign(&self, bytes: &[u8]) -> [u8; 64] {
-        self.0.sign(bytes).to_bytes()
+        self.key.sign(bytes).to_bytes()
+    }
+
+    pub(crate) const fn memory(&self) -> Option<&Memory> {
+        self.memory.as_ref()
     }
 }
 
@@ -83,9 +103,9 @@ impl VerifyingKey {
     }
 
     /// The same key, which from now on remembers the last `capacity` statements whose signature it found
-    /// to hold, and checks no signature twice. For servers, which are shown the same statement at every
-    /// step of a vend. Clones share the memory; 0 remembers nothing. A key that remembers already keeps
-    /// the memory that it has.
+    /// to hold, about 3 KB each, and neither checks nor reads one twice. For servers, which are shown the
+    /// same statement at every step of a vend. Clones share the memory; 0 remembers nothing. A key that
+    /// remembers already keeps the memory that it has.
     #[must_use]
     pub fn remembering(self, capacity: usize) -> Self {
         Self {
@@ -107,23 +127,11 @@ impl VerifyingKey {
         KeyId(hex::encode(&digest[..8]))
     }
 
-    /// Whether `signature` over `signed` holds. `whole` is the text that both were read from, byte for
-    /// byte: it is what is remembered, so that a text which differs anywhere is checked anew.
-    pub(crate) fn holds(&self, whole: &str, signed: &[u8], signature: [u8; 64]) -> bool {
-        let Some(memory) = &self.memory else {
-            return self.signature_holds(signed, signature);
-        };
-        let statement = Sha256Digest::of(whole.as_bytes());
-        if memory.knows(statement) {
-            return true;
-        }
-        let holds = self.signature_holds(signed, signature);
-        if holds {
-            memory.remember(statement);
-        }
-        holds
+    pub(crate) const fn memory(&self) -> Option<&Memory> {
+        self.memory.as_ref()
     }
 
+    /// Whether `signature` over `signed` holds.
     pub(crate) fn signature_holds(&self, signed: &[u8], signature: [u8; 64]) -> bool {
         let signature = ed25519_dalek::Signature::from_bytes(&signature);
         self.key.verify_strict(signed, &signature).is_ok()
@@ -201,25 +209,6 @@ mod tests {
         let json = serde_json::to_string(&key).unwrap();
         assert_eq!(serde_json::from_str::<VerifyingKey>(&json).unwrap(), key);
         assert_eq!(key.key_id().to_string().len(), 16);
-    }
-
-    #[test]
-    fn what_held_once_is_not_checked_again_and_what_did_not_always_is() {
-        let signer = SigningKey::from_bytes(&[1; 32]);
-        let key = signer.verifying_key().remembering(8);
-        let shared = key.clone();
-        let (good, bad) = (signer.sign(b"text"), [0; 64]);
-        // The wrong signature beside a remembered text: only the memory can say yes to it.
-        assert!(!key.holds("whole", b"text", bad));
-        assert!(!key.holds("whole", b"text", bad), "a forged one never is");
-        assert!(key.holds("whole", b"text", good));
-        assert!(shared.holds("whole", b"text", bad), "clones share it");
-        assert!(!key.holds("another", b"text", bad));
-        let again = key.remembering(1);
-        assert!(again.holds("whole", b"text", bad), "it keeps its memory");
-        let forgetful = signer.verifying_key();
-        assert!(forgetful.holds("whole", b"text", good));
-        assert!(!forgetful.holds("whole", b"text", bad), "off by default");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 use core::fmt;
-use std::collections::{BTreeSet, VecDeque};
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::digest::Sha256Digest;
-
-/// Digests of statements whose signature was found to hold, the latest ones only. It belongs to one key:
-/// what holds under that key holds for ever. Clones share it.
+/// Statements that one key signed, or whose signature it found to hold; the latest ones only, by their
+/// compact JWS, byte for byte. What holds under a key holds for ever. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Memory(Arc<Inner>);
+
+/// A statement of any kind.
+pub(crate) type AnyStatement = Arc<dyn Any + Send + Sync>;
 
 struct Inner {
     capacity: usize,
@@ -16,9 +18,9 @@ struct Inner {
 
 #[derive(Default)]
 struct Remembered {
-    known: BTreeSet<Sha256Digest>,
-    /// The same digests, oldest first.
-    order: VecDeque<Sha256Digest>,
+    known: BTreeMap<Arc<str>, AnyStatement>,
+    /// The same texts, oldest first.
+    order: VecDeque<Arc<str>>,
 }
 
 impl Memory {
@@ -29,17 +31,18 @@ impl Memory {
         }))
     }
 
-    pub(crate) fn knows(&self, statement: Sha256Digest) -> bool {
-        self.lock().known.contains(&statement)
+    pub(crate) fn recall(&self, compact: &str) -> Option<AnyStatement> {
+        self.lock().known.get(compact).cloned()
     }
 
-    /// Only for a statement whose signature was just found to hold. The oldest one is forgotten for it.
-    pub(crate) fn remember(&self, statement: Sha256Digest) {
+    /// Only for what was just signed, or just found to hold. The oldest one is forgotten for it.
+    pub(crate) fn remember(&self, compact: &Arc<str>, statement: AnyStatement) {
         let mut remembered = self.lock();
-        if self.0.capacity == 0 || !remembered.known.insert(statement) {
+        if self.0.capacity == 0 || remembered.known.contains_key(compact) {
             return;
         }
-        remembered.order.push_back(statement);
+        remembered.known.insert(Arc::clone(compact), statement);
+        remembered.order.push_back(Arc::clone(compact));
         if remembered.order.len() > self.0.capacity
             && let Some(oldest) = remembered.order.pop_front()
         {
@@ -47,7 +50,7 @@ impl Memory {
         }
     }
 
-    /// A thread that panicked here could at worst have left a digest in one collection only: it is then
+    /// A thread that panicked here could at worst have left a text in one collection only: it is then
     /// known for ever, or forgotten early, and its signature did hold in either case.
     fn lock(&self) -> MutexGuard<'_, Remembered> {
         self.0
@@ -67,21 +70,24 @@ impl fmt::Debug for Memory {
 mod tests {
     use super::*;
 
-    fn digest(number: u8) -> Sha256Digest {
-        Sha256Digest::of(&[number])
+    fn remember(memory: &Memory, text: &str) {
+        memory.remember(&Arc::from(text), Arc::new(text.len()));
     }
 
     #[test]
     fn the_oldest_is_forgotten_first_and_repeats_take_no_room() {
         let memory = Memory::new(2);
         let shared = memory.clone();
-        for number in [1, 1, 2, 2, 1] {
-            memory.remember(digest(number));
+        for text in ["a", "a", "bb", "bb", "a"] {
+            remember(&memory, text);
         }
-        assert!(memory.knows(digest(1)) && memory.knows(digest(2)));
-        shared.remember(digest(3));
-        let known = [1, 2, 3].map(|number| memory.knows(digest(number)));
-        assert_eq!(known, [false, true, true], "a clone shares it");
+        assert!(memory.recall("a").is_some() && memory.recall("bb").is_some());
+        remember(&shared, "ccc");
+        let known = ["a", "bb", "ccc"].map(|text| {
+            let statement = memory.recall(text)?;
+            statement.downcast_ref::<usize>().copied()
+        });
+        assert_eq!(known, [None, Some(2), Some(3)], "a clone shares it");
         let Remembered { known, order } = &*memory.lock();
         assert_eq!((known.len(), order.len()), (2, 2));
     }
@@ -89,7 +95,7 @@ mod tests {
     #[test]
     fn without_room_nothing_is_remembered() {
         let memory = Memory::new(0);
-        memory.remember(digest(1));
-        assert!(!memory.knows(digest(1)));
+        remember(&memory, "a");
+        assert!(memory.recall("a").is_none());
     }
 }

@@ -13,7 +13,9 @@ mod sealed {
 }
 
 /// One of the statements of this crate.
-pub trait Statement: Clone + DeserializeOwned + Serialize + sealed::Sealed {
+pub trait Statement:
+    Clone + DeserializeOwned + Serialize + Send + Sync + sealed::Sealed + 'static
+{
     /// The `typ` of its JWS header (RFC 7515, section 4.1.9).
     const TYP: &'static str;
 

@@ -7,7 +7,7 @@ use ed25519_dalek::Signer as _;
 use gas_statement::{
     COMPACT_MAX, ChainError, Currency, Evidence, Issue, Payment, Quote, QuoteCheckError, QuoteHash,
     RefundOrder, Refunded, Settlement, Sha256Digest, Signed, SigningKey, Statement, StatementError,
-    check_chain, check_refund, quote_hash,
+    VerifyingKey, check_chain, check_refund, quote_hash,
 };
 use gas_tariff::{CheckError, QuoteBasis, Tariff, Want};
 use gas_units::{Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
@@ -169,6 +169,47 @@ fn a_key_that_remembers_judges_like_one_that_does_not() {
     let payment = Signed::sign(&company(), payment).unwrap();
     assert!(Signed::<Payment>::verify(payment.compact(), &remembering).is_ok());
     assert!(!judge(payment.compact()));
+}
+
+#[test]
+fn what_is_remembered_is_not_read_again() {
+    let quote = Signed::sign(&company(), a_quote()).unwrap();
+    let read = |key: &VerifyingKey| Signed::<Quote>::verify(quote.compact(), key).unwrap();
+    let same = |one: &Signed<Quote>, other: &Signed<Quote>| {
+        std::ptr::eq(one.statement(), other.statement())
+    };
+    let key = company().verifying_key().remembering(1);
+    let shared = key.clone();
+    assert!(same(&read(&key), &read(&shared)), "clones share the memory");
+    let once = read(&key);
+    let again = key.remembering(0);
+    assert!(same(&once, &read(&again)), "it keeps its memory");
+    let forgetful = company().verifying_key();
+    assert!(
+        !same(&read(&forgetful), &read(&forgetful)),
+        "off by default"
+    );
+}
+
+#[test]
+fn a_signer_that_remembers_knows_its_own_statements() {
+    let signer = company().remembering(1);
+    let sign = |last_seq| {
+        let quote = Quote {
+            last_seq,
+            ..a_quote()
+        };
+        Signed::sign(&signer, quote).unwrap()
+    };
+    let own = signer.verifying_key();
+    let known = |quote: &Signed<Quote>| {
+        let read = Signed::<Quote>::verify(quote.compact(), &own).unwrap();
+        assert_eq!(read, *quote);
+        std::ptr::eq(read.statement(), quote.statement())
+    };
+    let (first, second) = (sign(1), sign(2));
+    assert!(known(&second));
+    assert!(!known(&first), "the oldest is forgotten and read anew");
 }
 
 #[test]

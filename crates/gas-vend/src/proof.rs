@@ -55,11 +55,11 @@ impl SignedQuote {
         Jws(self.0.compact().to_owned())
     }
 
-    pub(crate) const fn amount(&self) -> Money {
+    pub(crate) fn amount(&self) -> Money {
         self.0.statement().payable()
     }
 
-    pub(crate) const fn valid_until(&self) -> UnixMillis {
+    pub(crate) fn valid_until(&self) -> UnixMillis {
         self.0.statement().valid_until_ms
     }
 }
@@ -79,11 +79,11 @@ impl ConfirmedPayment {
 
     /// The vend that was paid.
     #[must_use]
-    pub const fn vend_id(&self) -> VendId {
+    pub fn vend_id(&self) -> VendId {
         self.0.statement().vend_id
     }
 
-    pub(crate) const fn meter(&self) -> MeterNumber {
+    pub(crate) fn meter(&self) -> MeterNumber {
         self.0.statement().meter
     }
 
@@ -91,11 +91,11 @@ impl ConfirmedPayment {
         Jws(self.0.compact().to_owned())
     }
 
-    pub(crate) const fn quote_hash(&self) -> Digest {
+    pub(crate) fn quote_hash(&self) -> Digest {
         Digest(self.0.statement().quote_hash.bytes())
     }
 
-    pub(crate) const fn amount(&self) -> Money {
+    pub(crate) fn amount(&self) -> Money {
         self.0.statement().amount_fen
     }
 

@@ -35,8 +35,8 @@ pub const QUOTE_VALID_MS: i64 = 15 * 60 * 1000;
 /// How long a status may answer a nonce, ms: long enough for a phone that fetched it ahead.
 pub const NONCE_VALID_MS: i64 = 15 * 60 * 1000;
 
-/// Own quotes and payments that were verified lately are remembered: a vend shows each of them several
-/// times within minutes.
+/// Own statements made lately, and payments verified lately, are remembered: a vend shows each of them
+/// several times within minutes.
 const STATEMENTS_REMEMBERED: usize = 4_096;
 
 /// The gas company: its books, its keys, its rules. Cheap to clone.
@@ -71,12 +71,11 @@ impl Company {
         clock: Clock,
         entropy: Entropy,
     ) -> Self {
+        let statement_key = statement_key.remembering(STATEMENTS_REMEMBERED);
         Self(Arc::new(Inner {
             store,
             keys,
-            own_key: statement_key
-                .verifying_key()
-                .remembering(STATEMENTS_REMEMBERED),
+            own_key: statement_key.verifying_key(),
             statement_key,
             pay_key: pay_key.remembering(STATEMENTS_REMEMBERED),
             clock,
