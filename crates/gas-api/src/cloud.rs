@@ -56,6 +56,22 @@ pub struct ReceiptDelivered {
     pub receipt: HexBytes,
 }
 
+/// `PUT /v1/meters/{meter}/tokens/{seq}/receipt`: the meter's answer to a total token that no vend brought.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenDelivered {
+    /// The whole receipt message (58 bytes).
+    pub receipt: HexBytes,
+}
+
+/// The company believes that receipt.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TokenTaken {
+    /// What the meter lacks now, as [`Enrolment::waiting`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<HexBytes>,
+}
+
 /// States of a vend, in order of life.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -179,6 +195,9 @@ pub struct Enrolment {
     pub meter: MeterNumber,
     /// Since when.
     pub enrolled_at_ms: UnixMillis,
+    /// What the meter lacks (a total token of 56 bytes, or a setting), for this phone to deliver at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<HexBytes>,
 }
 
 /// `PUT /v1/meters/{meter}/records`: stored readings, from an enrolled phone (signed request).

@@ -4,7 +4,7 @@ use gas_api::company::{
 };
 use gas_api::pay::{Tender, TenderWanted};
 use gas_http::Peer;
-use gas_units::VendId;
+use gas_units::{MeterNumber, VendId};
 use serde::de::IgnoredAny;
 
 use crate::peers::{Answer, CompanyPeer, PayPeer};
@@ -47,6 +47,16 @@ impl CompanyPeer for HttpCompany {
 
     fn receipt(&self, vend_id: VendId, reported: ReceiptReported) -> Answer<'_, ReceiptBelieved> {
         let path = format!("/v1/receipts/{vend_id}");
+        Box::pin(async move { self.0.put(&path, &reported).await })
+    }
+
+    fn token_receipt(
+        &self,
+        meter: MeterNumber,
+        seq: u32,
+        reported: ReceiptReported,
+    ) -> Answer<'_, BelievedState> {
+        let path = format!("/v1/meters/{meter}/tokens/{seq}/receipt");
         Box::pin(async move { self.0.put(&path, &reported).await })
     }
 

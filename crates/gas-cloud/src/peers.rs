@@ -8,7 +8,7 @@ use gas_api::company::{
 };
 use gas_api::pay::{Tender, TenderWanted};
 use gas_http::PeerError;
-use gas_units::VendId;
+use gas_units::{MeterNumber, VendId};
 
 /// Another server's answer, to be waited for. Dropped, it leaves open whether that server did as asked.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, PeerError>> + Send + 'a>>;
@@ -29,6 +29,13 @@ pub trait CompanyPeer: Send + Sync {
     fn sell(&self, vend_id: VendId, wanted: SaleWanted) -> Answer<'_, Sale>;
     /// `PUT /v1/receipts/{vend_id}`
     fn receipt(&self, vend_id: VendId, reported: ReceiptReported) -> Answer<'_, ReceiptBelieved>;
+    /// `PUT /v1/meters/{meter}/tokens/{seq}/receipt`
+    fn token_receipt(
+        &self,
+        meter: MeterNumber,
+        seq: u32,
+        reported: ReceiptReported,
+    ) -> Answer<'_, BelievedState>;
     /// `POST /v1/records`
     fn records(&self, reported: RecordsReported) -> Answer<'_, RecordsBelieved>;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gas_api::cloud::{
     Consent, Enrolment, EnrolmentRevoked, EnrolmentWanted, Meter, Nonce, NonceWanted,
-    ReceiptDelivered, RecordsKept, RecordsUploaded, Vend, VendWanted,
+    ReceiptDelivered, RecordsKept, RecordsUploaded, TokenDelivered, TokenTaken, Vend, VendWanted,
 };
 use gas_api::{HexBytes, Problem, PublicKeyHex};
 use gas_phone::{PHONE_HEADER, phone_header};
@@ -95,6 +95,17 @@ impl Cloud {
         let wanted = EnrolmentWanted { meter, status };
         let response = self.signed(phone, Method::PUT, &path, Some(&wanted)).await;
         read(response?).await
+    }
+
+    pub(crate) async fn put_token_receipt(
+        &self,
+        meter: MeterNumber,
+        seq: u32,
+        receipt: HexBytes,
+    ) -> Answer<TokenTaken> {
+        let path = format!("/v1/meters/{meter}/tokens/{seq}/receipt");
+        let delivered = TokenDelivered { receipt };
+        self.open(Method::PUT, &path, Some(&delivered)).await
     }
 
     pub(crate) async fn forget(&self, phone: &Phone, meter: MeterNumber) -> Answer<()> {

@@ -239,9 +239,8 @@ impl Desk<'_> {
     async fn status(&mut self, json: bool) -> anyhow::Result<ExitCode> {
         looking(None);
         let mut card = self.reach(None).await?;
-        let status = readings::read_status(self.phone, self.cloud, &mut card).await?;
-        let summary = readings::read(self.phone, self.cloud, &mut card, &status).await?;
-        progress(&summary);
+        let (_, read) = readings::visit(self.phone, self.cloud, &mut card).await?;
+        progress(&read?);
         let meter = card.meter;
         card.leave().await;
         self.show_meter(meter, json).await

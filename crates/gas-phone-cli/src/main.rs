@@ -1,6 +1,7 @@
 //! A phone in the terminal: `pilotlight`.
 
 mod card;
+mod carry;
 mod cloud;
 mod commands;
 mod files;

@@ -3,11 +3,12 @@
 use anyhow::Context as _;
 use gas_api::HexBytes;
 use gas_link::{Operation, Records};
-use gas_phone::Wanted;
+use gas_phone::{CARRIED_MAX, Wanted};
 use gas_token::{StateFlags, Tagged};
 
 use crate::card::{Card, CardError};
-use crate::cloud::Cloud;
+use crate::carry::carry;
+use crate::cloud::{Cloud, CloudError};
 use crate::phone::{KnownMeter, Phone, request_id};
 use crate::screen::progress;
 use crate::trouble::Trouble;
@@ -16,11 +17,7 @@ use crate::trouble::Trouble;
 const UPLOAD_MAX: usize = 200;
 
 /// Reads a fresh status, by a nonce with which this phone can be enrolled.
-pub(crate) async fn read_status(
-    phone: &Phone,
-    cloud: &Cloud,
-    card: &mut Card,
-) -> Result<HexBytes, Trouble> {
+async fn read_status(phone: &Phone, cloud: &Cloud, card: &mut Card) -> Result<HexBytes, Trouble> {
     progress(&format!("card {} is in meter {}", card.name, card.meter));
     card.pair().await?;
     let nonce = cloud.nonce(card.meter, phone.public_key()).await?;
@@ -46,22 +43,60 @@ pub(crate) async fn read_status(
     Ok(HexBytes(answer.body.to_vec()))
 }
 
+/// What came of reading a meter.
+enum Read {
+    /// All is with the cloud; a line that says so.
+    Done(String),
+    /// The gas company had something for the meter, which has it now: the status is no longer true.
+    Carried,
+}
+
 /// Presence and readings: enrols this phone with a status just read, fetches from the card what is
-/// lacking, and passes it to the cloud. Gives a line that says what came of it.
-pub(crate) async fn read(
+/// lacking, and passes it to the cloud. What the company has for the meter goes to it first.
+async fn read(
     phone: &Phone,
     cloud: &Cloud,
     card: &mut Card,
     status: &HexBytes,
-) -> Result<String, Trouble> {
+) -> Result<Read, Trouble> {
     let mut known = phone.meter(card.meter)?;
     let fetched = fetch(phone, card, &mut known).await?;
-    enrol(phone, cloud, &mut known, status).await?;
+    let enrolled = enrol(phone, cloud, &mut known, status).await;
+    let waiting = match &enrolled {
+        Ok(waiting) => waiting.clone(),
+        Err(Trouble::Cloud(CloudError::Refused(problem))) => problem.waiting.clone(),
+        Err(_) => None,
+    };
+    if let Some(token) = waiting {
+        carry(cloud, card, token).await?;
+        return Ok(Read::Carried);
+    }
+    enrolled?;
     let uploaded = upload(phone, cloud, &mut known).await?;
-    Ok(format!(
+    Ok(Read::Done(format!(
         "readings: {fetched} fetched from the card, {uploaded} passed to the cloud, {} here",
         known.history.len()
-    ))
+    )))
+}
+
+/// Reads the meter until it has all that the company has for it: the status then, and what came of the
+/// readings, which a purchase does not need.
+pub(crate) async fn visit(
+    phone: &Phone,
+    cloud: &Cloud,
+    card: &mut Card,
+) -> Result<(HexBytes, Result<String, Trouble>), Trouble> {
+    for _ in 0..CARRIED_MAX {
+        let status = read_status(phone, cloud, card).await?;
+        match read(phone, cloud, card, &status).await {
+            Ok(Read::Carried) => {}
+            Ok(Read::Done(line)) => return Ok((status, Ok(line))),
+            Err(trouble) => return Ok((status, Err(trouble))),
+        }
+    }
+    Err(anyhow::anyhow!(
+        "the gas company has ever more data for this meter; ask it what is wrong"
+    ))?
 }
 
 /// Also where it is enrolled: the cloud then shows this status, and another phone of the meter may have
@@ -71,7 +106,7 @@ async fn enrol(
     cloud: &Cloud,
     known: &mut KnownMeter,
     status: &HexBytes,
-) -> Result<(), Trouble> {
+) -> Result<Option<HexBytes>, Trouble> {
     let meter = known.history.meter();
     let enrolment = cloud.enrol(phone, meter, status.clone()).await?;
     let before = known.enrolled_at_ms.replace(enrolment.enrolled_at_ms);
@@ -79,7 +114,7 @@ async fn enrol(
     if before.is_none() {
         progress("this phone was at the meter: from now on the cloud shows it the meter's data");
     }
-    Ok(())
+    Ok(enrolment.waiting)
 }
 
 /// Fetches what the card has and the phone lacks; how many there were.

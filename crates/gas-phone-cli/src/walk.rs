@@ -210,8 +210,8 @@ impl Walk<'_> {
     async fn read_status(&mut self, top_up: &TopUp) -> Result<Event, Trouble> {
         let (phone, cloud) = (self.phone, self.cloud);
         let card = self.card_of(top_up).await?;
-        let status = readings::read_status(phone, cloud, card).await?;
-        match readings::read(phone, cloud, card, &status).await {
+        let (status, read) = readings::visit(phone, cloud, card).await?;
+        match read {
             Ok(summary) => progress(&summary),
             // Paying needs none of this.
             Err(trouble) => progress(&format!("readings are left for another time: {trouble}")),

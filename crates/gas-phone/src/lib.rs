@@ -3,10 +3,12 @@
 //! [`TopUp`] is one vend from the meter's status to the settlement: it says the next [`Step`], the shell
 //! performs it and hands back the [`Event`], and saves the [`TopUp`] before it performs anything. So a
 //! phone that dies anywhere goes on where it was, by the same ids. [`Exchange`] asks the card over one
-//! Bluetooth link; [`History`] knows which readings are lacking; [`ReceiptFile`] is what anyone can check
+//! Bluetooth link; [`Carry`] brings the meter what the company has for it besides; [`History`] knows which readings are lacking; [`ReceiptFile`] is what anyone can check
 //! offline. No IO, no clock, no randomness.
 #![forbid(unsafe_code)]
 
+mod carry;
+mod delivery;
 mod exchange;
 mod history;
 mod receipt_file;
@@ -15,6 +17,7 @@ mod step;
 mod top_up;
 mod trust;
 
+pub use carry::{CARRIED_MAX, Carry, CarryStep};
 pub use exchange::{ANSWER_MAX_MS, Exchange, ExchangeError, Output};
 pub use history::{History, HistoryError, Reading, Wanted};
 pub use receipt_file::{FORMAT, Proven, ReceiptFile, ReceiptFileError};

@@ -1,25 +1,18 @@
-use std::fmt;
-
 use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendState, VendWanted};
 use gas_api::{HexBytes, Problem, Want, codes};
-use gas_link::{Operation, OperationCode, Recall, Refusal, Request, RequestId, Response, Status};
+use gas_link::Response;
 use gas_token::{Kind, Receipt, ReceiptResult, Tagged, Total};
 use gas_units::{MeterNumber, UnixMillis, VendId};
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::Delivery;
 use crate::receipt_file::ReceiptFile;
-use crate::step::{Ending, Event, EventError, RequestIdHex, Step};
+use crate::step::{Ending, Event, EventError, Step};
 use crate::trust::{Distrust, Expected, Trust};
-
-/// How long to leave the card alone after "not yet", ms (link.md section 4, IN_PROGRESS).
-const CARD_AGAIN_MS: u32 = 1_000;
 
 /// How long until a payment request that was refused is asked for again, ms: what stands in the way (another
 /// purchase, say) takes minutes.
 const TENDER_AGAIN_MS: u32 = 10_000;
-
-/// Longest wait before a token is delivered anew, ms: each delivery is written into the card's flash.
-const ANEW_MAX_MS: u32 = 60_000;
 
 /// One vend as its phone remembers it. Save it after every [`TopUp::apply`] and before performing the
 /// next [`Step`]: every step can be repeated, by the same ids, with the same outcome.
@@ -43,15 +36,9 @@ pub struct TopUp {
     /// When the user said that it was paid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     confirmed_at_ms: Option<UnixMillis>,
-    /// By which id the card is asked to deliver.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    delivery: Option<RequestIdHex>,
-    /// The card has the token, and is asked what became of it.
-    #[serde(default, skip_serializing_if = "is_false")]
-    card_has_token: bool,
-    /// How often a delivery came to nothing by which the shell would notice: the next one waits longer.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    in_vain: u8,
+    /// The token on its way through the card.
+    #[serde(default, skip_serializing_if = "Delivery::is_new")]
+    delivery: Delivery,
     /// The meter's answer to the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     receipt: Option<HexBytes>,
@@ -98,14 +85,6 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks with a reference"
-)]
-const fn is_zero(value: &u8) -> bool {
-    *value == 0
-}
-
 /// How it ended before anything could be paid.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -117,7 +96,7 @@ enum Unpaid {
 impl TopUp {
     /// Begins; save it before anything is sent. `vend_id` must be new.
     #[must_use]
-    pub const fn new(vend_id: VendId, meter: MeterNumber, want: Want, now: UnixMillis) -> Self {
+    pub fn new(vend_id: VendId, meter: MeterNumber, want: Want, now: UnixMillis) -> Self {
         Self {
             format: Format::One,
             vend_id,
@@ -128,9 +107,7 @@ impl TopUp {
             vend: None,
             agreed_at_ms: None,
             confirmed_at_ms: None,
-            delivery: None,
-            card_has_token: false,
-            in_vain: 0,
+            delivery: Delivery::default(),
             receipt: None,
             receipt_uploaded: false,
             behind: None,
@@ -301,27 +278,9 @@ impl TopUp {
                 receipt: receipt.clone(),
             });
         }
-        let Some(RequestIdHex(id)) = self.delivery else {
-            return Step::NameDelivery;
-        };
         let token = vend.token.as_ref().map(|token| token.0.as_slice());
-        let request = if self.card_has_token {
-            Request {
-                id: result_id(id),
-                operation: Operation::Result(id),
-            }
-        } else {
-            // A token that was checked has a length that fits.
-            let token = token.unwrap_or_default().iter().copied().collect();
-            Request {
-                id,
-                operation: Operation::Deliver(token),
-            }
-        };
-        let after_ms = if self.card_has_token {
-            CARD_AGAIN_MS
-        } else {
-            anew_after_ms(self.in_vain)
+        let Some((request, after_ms)) = self.delivery.request(token.unwrap_or_default()) else {
+            return Step::NameDelivery;
         };
         Step::AskCard { request, after_ms }
     }
@@ -364,8 +323,8 @@ impl TopUp {
                 Ok(())
             }
             Event::DeliveryNamed(id) => {
-                belongs(self.is_at_card() && self.delivery.is_none())?;
-                self.delivery = Some(RequestIdHex(id));
+                belongs(self.is_at_card() && !self.delivery.is_named())?;
+                self.delivery.name(id);
                 Ok(())
             }
             Event::Card(response) => self.card_answered(&response),
@@ -442,16 +401,9 @@ impl TopUp {
 
     /// What the card has said is of no use: it says the same for ever under this id.
     fn delivered_in_vain(&mut self) {
-        self.deliver_anew();
-        self.in_vain = self.in_vain.saturating_add(1);
-    }
-
-    /// The card is asked under another id, so that the meter answers again.
-    fn deliver_anew(&mut self) {
         self.receipt = None;
         self.receipt_uploaded = false;
-        self.delivery = None;
-        self.card_has_token = false;
+        self.delivery.was_in_vain();
     }
 
     fn refused(&mut self, problem: Problem) -> Result<(), EventError> {
@@ -520,81 +472,9 @@ impl TopUp {
     fn card_answered(&mut self, response: &Response) -> Result<(), EventError> {
         // A receipt that is here must not be lost to an answer that was late.
         belongs(self.is_at_card())?;
-        let Some(RequestIdHex(id)) = self.delivery else {
-            return Err(EventError::Unexpected);
-        };
-        let unreadable = |error: &dyn fmt::Display| EventError::Card(error.to_string());
-        let answers = (response.operation, response.id);
-        if answers == (OperationCode::Deliver.to_byte(), id) {
-            return self.delivery_stands(response.status, &response.body);
-        }
-        if answers != (OperationCode::Result.to_byte(), result_id(id)) {
-            return Err(EventError::Unexpected);
-        }
-        if response.status != Status::Ok {
-            return self.delivery_stands(response.status, &[]);
-        }
-        let recall = Recall::parse(&response.body).map_err(|error| unreadable(&error))?;
-        self.delivery_stands(recall.status, recall.body)
-    }
-
-    /// What the card says of the token.
-    fn delivery_stands(&mut self, status: Status, body: &[u8]) -> Result<(), EventError> {
-        match status {
-            Status::Ok => self.receipt_given(body),
-            Status::InProgress | Status::MeterSilent | Status::MeterGarbled => {
-                self.card_has_token = true;
-                Ok(())
-            }
-            Status::NotFound => {
-                self.card_has_token = false;
-                Ok(())
-            }
-            // The id stands for something else, or the meter said no to it for ever: another id.
-            Status::Conflict => {
-                self.delivered_in_vain();
-                Ok(())
-            }
-            Status::MeterRefused => {
-                self.deliver_anew();
-                let refusal = Refusal::parse(body);
-                Err(EventError::MeterRefused(
-                    refusal.map_or(0, |said| said.code),
-                ))
-            }
-            Status::WrongMeter => {
-                self.deliver_anew();
-                Err(EventError::OtherMeter(self.meter))
-            }
-            Status::Malformed
-            | Status::UnknownOperation
-            | Status::Busy
-            | Status::PairingRequired
-            | Status::StorageFailed => Err(EventError::Card(status.to_string())),
-        }
-    }
-
-    fn receipt_given(&mut self, body: &[u8]) -> Result<(), EventError> {
-        if let Err(error) = self.check_receipt(body) {
-            self.delivered_in_vain();
-            return Err(error);
-        }
-        // Whatever its result: the company can tell what it means, and must have it.
-        self.receipt = Some(HexBytes(body.to_vec()));
-        Ok(())
-    }
-
-    fn check_receipt(&self, body: &[u8]) -> Result<(), EventError> {
-        let unusable = |why: &dyn fmt::Display| EventError::Card(why.to_string());
-        let receipt = Tagged::<Receipt>::parse(body)
-            .map_err(|error| unusable(&error))?
-            .message;
-        if receipt.meter != self.meter {
-            return Err(EventError::OtherMeter(self.meter));
-        }
-        if receipt.answered != Kind::Total {
-            return Err(unusable(&"it is the meter's answer to something else"));
-        }
+        let receipt = self.delivery.answered(response, self.meter, Kind::Total)?;
+        self.receipt_uploaded = false;
+        self.receipt = receipt;
         Ok(())
     }
 }
@@ -607,15 +487,6 @@ const fn belongs(fits: bool) -> Result<(), EventError> {
     }
 }
 
-/// How long to wait before the next delivery when so many came to nothing, ms.
-fn anew_after_ms(in_vain: u8) -> u32 {
-    let Some(doubled) = in_vain.checked_sub(1) else {
-        return 0;
-    };
-    let factor = 1_u32.checked_shl(doubled.into()).unwrap_or(u32::MAX);
-    CARD_AGAIN_MS.saturating_mul(factor).min(ANEW_MAX_MS)
-}
-
 /// The company will never believe this receipt; another one may do.
 fn disbelieved(code: &str) -> bool {
     [
@@ -624,11 +495,6 @@ fn disbelieved(code: &str) -> bool {
         codes::OTHER_METER,
     ]
     .contains(&code)
-}
-
-/// By which id RESULT is asked: another one than the delivery's own, and always the same.
-fn result_id(RequestId(delivery): RequestId) -> RequestId {
-    RequestId(delivery.map(|byte| !byte))
 }
 
 fn open_tender(vend: &Vend, refused: bool) -> Step {

@@ -106,7 +106,7 @@ impl World {
             cloud: first + 2,
             provider: Provider::default(),
             trust,
-            frail: first + 1 + rng.place(2),
+            frail: first + rng.place(3),
         });
         Ok(())
     }
@@ -168,6 +168,8 @@ impl World {
         self.sim.schedule(1, Event::Card(place, CardEvent::On));
         let after = rng.within(60_000, 3_600_000);
         self.sim.schedule(after, Event::Wants(place));
+        let after = rng.within(3_600_000, 4 * 3_600_000);
+        self.sim.schedule(after, Event::Reads(place));
         Ok(())
     }
 }

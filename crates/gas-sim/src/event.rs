@@ -49,6 +49,8 @@ pub(crate) enum Event {
     DeskAsks(VendId),
     /// Somebody in a home wants gas.
     Wants(usize),
+    /// Somebody in a home reads the meter.
+    Reads(usize),
     /// A fault that comes by itself at a home or a server may strike.
     Weather,
     /// A second phone takes a vend over.
@@ -135,6 +137,7 @@ impl Event {
             Self::RefundEnds { utility, .. } => ("refund ends", *utility),
             Self::DeskAsks(_) => ("desk asks", 0),
             Self::Wants(home) => ("wants", *home),
+            Self::Reads(home) => ("reads", *home),
             Self::Weather => ("weather", 0),
             Self::Joins { phone, .. } => ("joins", *phone),
         }

@@ -164,7 +164,7 @@ impl Fault {
             Self::WrongMeter => 1_000,
             Self::Overtaken => 3_000,
             Self::BackupPutBack => 15,
-            Self::RefundAsked => 0,
+            Self::RefundAsked => 5_000,
             Self::RefundRefused => 10_000,
             Self::RefundClosed => 10_000,
         }

@@ -26,6 +26,7 @@ mod servers;
 mod sim;
 mod summary;
 mod trace;
+mod visit;
 mod walk;
 mod wires;
 mod world;

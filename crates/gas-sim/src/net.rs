@@ -1,6 +1,10 @@
 //! Messages between programs: phones and servers, servers among themselves, and the provider.
 
-use gas_api::cloud::{Consent, Nonce, NonceWanted, ReceiptDelivered, Vend, VendWanted};
+use gas_api::PublicKeyHex;
+use gas_api::cloud::{
+    Consent, Enrolment, EnrolmentWanted, Nonce, NonceWanted, ReceiptDelivered, TokenDelivered,
+    TokenTaken, Vend, VendWanted,
+};
 use gas_api::company::{
     BelievedState, Nonces, NoncesWanted, QuoteMade, QuoteWanted, ReceiptBelieved, ReceiptReported,
     RecordsBelieved, RecordsReported, Refund, RefundWanted, ReservationWanted, Reserved, Sale,
@@ -43,6 +47,7 @@ pub(crate) enum CompanyAsk {
     Release(VendId),
     Sell(VendId, SaleWanted),
     Receipt(VendId, ReceiptReported),
+    TokenReceipt(MeterNumber, u32, ReceiptReported),
     Records(RecordsReported),
     Refund(RefundId, RefundWanted),
 }
@@ -75,6 +80,8 @@ pub(crate) enum CloudAsk {
     Confirm(VendId, Consent),
     Show(VendId),
     Receipt(VendId, ReceiptDelivered),
+    Enrol(PublicKeyHex, EnrolmentWanted),
+    Token(MeterNumber, u32, TokenDelivered),
     TenderEvent(Box<TenderEvent>),
 }
 
@@ -109,6 +116,8 @@ pub(crate) enum Told {
     Records(RecordsBelieved),
     Tender(Box<Tender>),
     Nonce(Nonce),
+    Enrolled(Enrolment),
+    Taken(TokenTaken),
     Vend(Box<Vend>),
     Prepaid(TenderCoreEvent),
     Queried(QueryAnswer),

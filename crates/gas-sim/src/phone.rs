@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use gas_api::HexBytes;
+use gas_api::cloud::Vend;
 use gas_link::{Request, RequestId};
-use gas_phone::{Exchange, TopUp, Trust};
+use gas_phone::{Carry, Exchange, TopUp, Trust};
 use gas_units::VendId;
 
 use crate::rng::Rng;
@@ -41,7 +43,13 @@ pub(crate) struct Payer {
 /// A vend that a phone is at.
 #[derive(Debug)]
 pub(crate) struct Walk {
-    pub(crate) top_up: TopUp,
+    /// The purchase; without one, it only reads the meter.
+    pub(crate) top_up: Option<TopUp>,
+    /// The status that it has read and not used yet.
+    pub(crate) status: Option<HexBytes>,
+    /// What it brings the meter besides, and how much it has brought.
+    pub(crate) carry: Option<Carry>,
+    pub(crate) carried: usize,
     pub(crate) doing: Doing,
     /// Failures one after the other.
     pub(crate) failures: u32,
@@ -53,6 +61,29 @@ pub(crate) struct Walk {
     pub(crate) astray: Option<usize>,
     /// The link to a card, while there is one.
     pub(crate) card: Option<Line>,
+}
+
+impl Walk {
+    /// The vend as it was shown last.
+    pub(crate) fn vend(&self) -> Option<&Vend> {
+        self.top_up.as_ref()?.vend()
+    }
+
+    /// For this purchase, or to read the meter only.
+    pub(crate) const fn new(top_up: Option<TopUp>) -> Self {
+        Self {
+            top_up,
+            status: None,
+            carry: None,
+            carried: 0,
+            doing: Doing::Pausing,
+            failures: 0,
+            looks: 0,
+            waited: false,
+            astray: None,
+            card: None,
+        }
+    }
 }
 
 /// What a phone is doing.
@@ -77,6 +108,10 @@ pub(crate) enum Doing {
 pub(crate) enum Asked {
     /// A nonce.
     Nonce,
+    /// What it makes of a status.
+    Presence,
+    /// What it makes of a receipt for no vend.
+    Taken,
     /// Something that is answered by the vend.
     Vend,
 }

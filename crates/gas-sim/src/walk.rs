@@ -1,6 +1,5 @@
 //! Phones at work: each takes its vend from step to step, as `gas-phone` says, through every fault.
 
-use gas_api::cloud::NonceWanted;
 use gas_api::pay::PaymentRequest;
 use gas_api::{HexBytes, Problem};
 use gas_link::{CardReport, CentralOffer, Operation, Request, Response, Status};
@@ -46,15 +45,7 @@ impl World {
         let Some(top_up) = phone.saved.get(&vend) else {
             return;
         };
-        phone.walk = Some(Walk {
-            top_up: top_up.clone(),
-            doing: Doing::Pausing,
-            failures: 0,
-            looks: 0,
-            waited: false,
-            astray: None,
-            card: None,
-        });
+        phone.walk = Some(Walk::new(Some(top_up.clone())));
         self.phone_steps(place);
     }
 
@@ -107,13 +98,25 @@ impl World {
         let Some(walk) = &mut phone.walk else {
             return;
         };
-        let vend = walk.top_up.vend_id();
-        phone.saved.insert(vend, walk.top_up.clone());
+        let carries = walk.carry.is_some();
+        if let Some(top_up) = &walk.top_up {
+            phone.saved.insert(top_up.vend_id(), top_up.clone());
+        }
         if self.sim.strikes(Fault::PhoneKilled) {
             self.phone_dies(place);
             return;
         }
-        let step = match walk.top_up.next(&phone.trust) {
+        if carries {
+            self.phone_carries(place);
+            return;
+        }
+        let phone = &self.phones[place];
+        let Some(top_up) = phone.walk.as_ref().and_then(|walk| walk.top_up.as_ref()) else {
+            self.phone_reads(place);
+            return;
+        };
+        let vend = top_up.vend_id();
+        let step = match top_up.next(&phone.trust) {
             Ok(step) => step,
             Err(distrust) => {
                 self.violated(format!("a phone distrusts an honest cloud: {distrust}"));
@@ -128,14 +131,7 @@ impl World {
 
     fn perform(&mut self, place: usize, vend: VendId, step: Step) {
         match step {
-            Step::ReadStatus => {
-                let meter = self.homes[self.phones[place].home].number;
-                let wanted = NonceWanted {
-                    meter,
-                    phone_key: None,
-                };
-                self.ask_cloud(place, CloudAsk::Nonce(wanted), Asked::Nonce);
-            }
+            Step::ReadStatus => self.phone_reads(place),
             Step::Begin(wanted) => {
                 self.ask_cloud(place, CloudAsk::Begin(vend, wanted), Asked::Vend);
             }
@@ -187,7 +183,7 @@ impl World {
     }
 
     /// Lets the vend be for a while; somebody goes on later.
-    fn phone_rests(&mut self, place: usize) {
+    pub(crate) fn phone_rests(&mut self, place: usize) {
         self.leave_card(place);
         self.phones[place].walk = None;
         if self.phones[place].saved.is_empty() {
@@ -228,7 +224,7 @@ impl World {
 
     // ---- the cloud ----------------------------------------------------------
 
-    fn ask_cloud(&mut self, place: usize, ask: CloudAsk, what: Asked) {
+    pub(crate) fn ask_cloud(&mut self, place: usize, ask: CloudAsk, what: Asked) {
         let phone = &mut self.phones[place];
         phone.call += 1;
         let (call, life) = (phone.call, phone.life);
@@ -255,11 +251,20 @@ impl World {
                 Ok(ask) => self.at_card(place, CardWork::Status(ask)),
                 Err(_) => self.violated("the cloud's nonce has not 18 bytes".to_owned()),
             },
+            (Asked::Presence, Ok(Told::Enrolled(enrolment))) => {
+                self.phone_is_given(place, what, Ok(enrolment.waiting));
+            }
+            (Asked::Taken, Ok(Told::Taken(taken))) => {
+                self.phone_is_given(place, what, Ok(taken.waiting));
+            }
+            (Asked::Presence | Asked::Taken, Err(failure)) => {
+                self.phone_is_given(place, what, Err(failure));
+            }
             (Asked::Vend, Ok(Told::Vend(vend))) => {
                 self.watch_vend(&vend);
                 let walk = self.phones[place].walk.as_ref();
                 let no_news =
-                    walk.is_some_and(|walk| walk.looks > 0 && walk.top_up.vend() == Some(&*vend));
+                    walk.is_some_and(|walk| walk.looks > 0 && walk.vend() == Some(&*vend));
                 if no_news {
                     self.look_later(place, 1_000);
                 } else {
@@ -296,9 +301,11 @@ impl World {
         let Some(walk) = &phone.walk else {
             return;
         };
-        let vend = walk.top_up.vend_id();
-        let pays = walk
-            .top_up
+        let Some(top_up) = &walk.top_up else {
+            return;
+        };
+        let vend = top_up.vend_id();
+        let pays = top_up
             .vend()
             .is_some_and(|vend| vend.payment_request.is_some());
         let confirms = phone
@@ -306,8 +313,7 @@ impl World {
             .get(&vend)
             .and_then(|payer| payer.confirms_at)
             .is_some_and(|at| at <= now);
-        let may_confirm =
-            pays && confirms && matches!(walk.top_up.next(&phone.trust), Ok(Step::Pay(_)));
+        let may_confirm = pays && confirms && matches!(top_up.next(&phone.trust), Ok(Step::Pay(_)));
         if may_confirm {
             let time = self.phone_time();
             self.phone_applies(place, Event::Confirmed(time));
@@ -347,17 +353,20 @@ impl World {
 
     // ---- the core -----------------------------------------------------------
 
-    fn phone_applies(&mut self, place: usize, event: Event) {
+    pub(crate) fn phone_applies(&mut self, place: usize, event: Event) {
         let phone = &mut self.phones[place];
         let Some(walk) = &mut phone.walk else {
             return;
         };
+        let Some(top_up) = &mut walk.top_up else {
+            return;
+        };
         let version = |top_up: &TopUp| top_up.vend().map(|vend| vend.version);
-        let before = version(&walk.top_up);
-        match walk.top_up.apply(event, &phone.trust) {
+        let before = version(top_up);
+        match top_up.apply(event, &phone.trust) {
             Ok(()) => {
                 walk.failures = 0;
-                if version(&walk.top_up) != before {
+                if version(top_up) != before {
                     walk.looks = 0;
                 }
                 self.phone_steps(place);
@@ -384,7 +393,7 @@ impl World {
         }
     }
 
-    fn phone_in_trouble(&mut self, place: usize, trouble: &str) {
+    pub(crate) fn phone_in_trouble(&mut self, place: usize, trouble: &str) {
         self.sim.line(|| format!("phone {place}: {trouble}"));
         let Some(walk) = &mut self.phones[place].walk else {
             return;
@@ -403,7 +412,7 @@ impl World {
 
     // ---- the card -----------------------------------------------------------
 
-    fn at_card(&mut self, place: usize, work: CardWork) {
+    pub(crate) fn at_card(&mut self, place: usize, work: CardWork) {
         let after = match &work {
             CardWork::Status(_) => 0,
             CardWork::Request(_, after_ms) => u64::from(*after_ms),
@@ -568,11 +577,12 @@ impl World {
         match work {
             CardWork::Status(_) if response.status == Status::Ok => {
                 let status = HexBytes(response.body.to_vec());
-                self.phone_applies(place, Event::StatusRead(status));
+                self.phone_shows(place, status);
             }
             CardWork::Status(_) => {
                 self.phone_in_trouble(place, &response.status.to_string());
             }
+            CardWork::Request(..) if walk.carry.is_some() => self.carried(place, &response),
             CardWork::Request(..) => self.phone_applies(place, Event::Card(response)),
         }
     }
@@ -611,7 +621,7 @@ impl World {
         }
     }
 
-    fn leave_card(&mut self, place: usize) {
+    pub(crate) fn leave_card(&mut self, place: usize) {
         let line = self.phones[place]
             .walk
             .as_mut()
@@ -637,7 +647,7 @@ const fn passes(problem: &Problem) -> bool {
     problem.status >= 500 || problem.status == 429
 }
 
-fn failure_words(failure: &Failure) -> String {
+pub(crate) fn failure_words(failure: &Failure) -> String {
     match failure {
         Failure::Problem(problem) => format!("{}: {}", problem.code, problem.detail),
         Failure::Silence => "no answer".to_owned(),

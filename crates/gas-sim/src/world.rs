@@ -132,6 +132,7 @@ impl World {
             Event::RefundEnds { utility, number } => self.refund_ends(utility, &number),
             Event::DeskAsks(vend) => self.desk_asks(vend),
             Event::Wants(home) => self.wants(home),
+            Event::Reads(home) => self.reads(home),
             Event::Weather => self.weather(),
             Event::Joins { phone, from, vend } => self.joins(phone, from, vend),
         }
@@ -384,6 +385,9 @@ impl World {
         for server in &self.servers {
             server.set_clock_off(0);
             server.program.fail_writes(false);
+        }
+        for home in 0..self.homes.len() {
+            self.sim.schedule(60_000, Event::Reads(home));
         }
         for phone in 0..self.phones.len() {
             if self.phones[phone].walk.is_none() {

@@ -7,6 +7,7 @@ use gas_units::MeterNumber;
 use sha2::{Digest as _, Sha256};
 
 use super::Cloud;
+use super::tokens::lacking;
 use super::vends::parse_status;
 
 impl Cloud {
@@ -49,6 +50,7 @@ impl Cloud {
                 phone_key,
                 meter,
                 enrolled_at_ms,
+                waiting: lacking(believed),
             }),
             Enrolling::NonceNotLive => Err(nonce_not_live()),
         }

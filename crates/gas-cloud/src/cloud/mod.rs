@@ -5,6 +5,7 @@
 mod enrolments;
 mod meters;
 mod nonces;
+mod tokens;
 mod vends;
 
 use std::fmt;

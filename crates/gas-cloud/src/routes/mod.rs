@@ -9,7 +9,9 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest as _, Request};
 use axum::http::StatusCode;
 use axum::{Router, middleware};
-use gas_api::cloud::{Enrolment, Meter, Nonce, NonceWanted, RecordsKept};
+use gas_api::cloud::{
+    Enrolment, Meter, Nonce, NonceWanted, RecordsKept, TokenDelivered, TokenTaken,
+};
 use gas_api::pay::TenderEvent;
 use gas_api::{Keys, PublicKeyHex, codes};
 use gas_http::{AccessRule, Callers, Door, Json, Path, Problem, Routes, webhook};
@@ -40,6 +42,11 @@ fn routes() -> Routes<Arc<Server>> {
         .put("/v1/vends/{vend_id}/receipt", Phone, vends::deliver_receipt)
         .put("/v1/enrolments/{phone_key}", Phone, enrol)
         .delete("/v1/enrolments/{phone_key}", Phone, revoke)
+        .put(
+            "/v1/meters/{meter}/tokens/{seq}/receipt",
+            Phone,
+            deliver_token,
+        )
         .put("/v1/meters/{meter}/records", Phone, keep_records)
         .get("/v1/meters/{meter}", Phone, meter)
         .post(TENDER_EVENTS, PaymentServer, tender_event)
@@ -104,6 +111,16 @@ async fn keep_records(
 ) -> Answer<RecordsKept> {
     let kept = state.cloud.keep_records(signed.key, meter, signed.json()?);
     kept.await.map(Json)
+}
+
+/// `PUT /v1/meters/{meter}/tokens/{seq}/receipt`: the meter's own seal on the receipt says who speaks.
+async fn deliver_token(
+    state: State,
+    Path((meter, seq)): Path<(MeterNumber, u32)>,
+    Json(delivered): Json<TokenDelivered>,
+) -> Answer<TokenTaken> {
+    let taken = state.cloud.deliver_token(meter, seq, delivered);
+    taken.await.map(Json)
 }
 
 /// `GET /v1/meters/{meter}`

@@ -86,6 +86,13 @@ fn table() -> Vec<Expected> {
             bad_message,
         ),
         row(
+            "PUT /v1/meters/{meter}/tokens/{seq}/receipt",
+            Phone,
+            RECEIPT,
+            bad_message,
+            bad_message,
+        ),
+        row(
             "PUT /v1/enrolments/{phone_key}",
             Phone,
             ENROL,
@@ -132,6 +139,7 @@ fn fill(path: &str) -> String {
     path.replace("{vend_id}", &vend_id().to_string())
         .replace("{phone_key}", &key)
         .replace("{meter}", &meter().to_string())
+        .replace("{seq}", "8")
 }
 
 #[test]

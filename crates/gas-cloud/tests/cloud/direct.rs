@@ -15,7 +15,7 @@ use gas_api::pay::{Tender, TenderEvent, TenderWanted};
 use gas_cloud::{Answer, Cloud, CompanyPeer, Dispatch, Parts, PayPeer};
 use gas_http::{Clock, Outbox as _, PeerError, Problem};
 use gas_store::cloud::CloudStore;
-use gas_units::{UnixMillis, VendId};
+use gas_units::{MeterNumber, UnixMillis, VendId};
 use gas_vend::Receiver;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -48,7 +48,7 @@ impl CompanyPeer for Direct {
     }
 
     fn report_state(&self, reported: StateReported) -> Answer<'_, BelievedState> {
-        Box::pin(async { told("company", peers::states(Json(reported)).await) })
+        Box::pin(async { told("company", peers::states(self.peers(), Json(reported)).await) })
     }
 
     fn quote(&self, vend_id: VendId, wanted: QuoteWanted) -> Answer<'_, QuoteMade> {
@@ -82,6 +82,19 @@ impl CompanyPeer for Direct {
     fn receipt(&self, vend_id: VendId, reported: ReceiptReported) -> Answer<'_, ReceiptBelieved> {
         Box::pin(async move {
             let answer = peers::believe(self.peers(), Path(vend_id), Json(reported)).await;
+            told("company", answer)
+        })
+    }
+
+    fn token_receipt(
+        &self,
+        meter: MeterNumber,
+        seq: u32,
+        reported: ReceiptReported,
+    ) -> Answer<'_, BelievedState> {
+        Box::pin(async move {
+            let path = Path((meter, seq));
+            let answer = peers::token_receipt(self.peers(), path, Json(reported)).await;
             told("company", answer)
         })
     }

@@ -50,6 +50,10 @@ pub(crate) struct Books {
     pub(crate) opened: u32,
     /// Receipts that say that the meter did not take the token.
     pub(crate) refused_tokens: u32,
+    /// What the company has for the meter besides vends, first first.
+    pub(crate) waiting: Vec<HexBytes>,
+    /// Sequences of those that the meter has answered.
+    pub(crate) carried: Vec<u32>,
     pub(crate) quotes: BTreeMap<VendId, Signed<Quote>>,
     /// Tenders that the payment server has ever known.
     pub(crate) tenders_were: BTreeSet<VendId>,
@@ -112,6 +116,10 @@ impl Peers {
             .route("/v1/reservations/{vend_id}", put(reserve).delete(release))
             .route("/v1/sales/{vend_id}", put(sell))
             .route("/v1/receipts/{vend_id}", put(believe))
+            .route(
+                "/v1/meters/{meter}/tokens/{seq}/receipt",
+                put(token_receipt),
+            )
             .route("/v1/records", post(records));
         self.finish(router)
     }
@@ -238,12 +246,17 @@ fn forged() -> Problem {
     Problem::unprocessable(codes::MESSAGE_FORGED, "The tag does not hold.")
 }
 
-pub(crate) async fn states(Json(reported): Json<StateReported>) -> Answer<BelievedState> {
+pub(crate) async fn states(
+    State(peers): Doubles,
+    Json(reported): Json<StateReported>,
+) -> Answer<BelievedState> {
     let status = Tagged::<Status>::parse(&reported.status.0).unwrap();
     if status.tag == FORGED {
         return Err(forged());
     }
-    Ok(Json(state_of(reported.meter, &reported.status.0, now())))
+    let mut state = state_of(reported.meter, &reported.status.0, now());
+    state.waiting = peers.with(|books| books.waiting.first().cloned());
+    Ok(Json(state))
 }
 
 pub(crate) async fn quote(
@@ -428,6 +441,25 @@ pub(crate) async fn believe(
             state,
         }))
     })
+}
+
+/// Of the tokens that wait for the meter, the first is answered by any genuine receipt.
+pub(crate) async fn token_receipt(
+    State(peers): Doubles,
+    Path((meter, seq)): Path<(MeterNumber, u32)>,
+    Json(reported): Json<ReceiptReported>,
+) -> Answer<BelievedState> {
+    let receipt = Tagged::<Receipt>::parse(&reported.receipt.0).unwrap();
+    if receipt.tag == FORGED {
+        return Err(forged());
+    }
+    let mut state = state_of(meter, &reported.receipt.0, now());
+    state.waiting = peers.with(|books| {
+        books.carried.push(seq);
+        books.waiting.remove(0);
+        books.waiting.first().cloned()
+    });
+    Ok(Json(state))
 }
 
 pub(crate) async fn records(Json(reported): Json<RecordsReported>) -> Answer<RecordsBelieved> {

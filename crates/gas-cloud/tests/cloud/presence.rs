@@ -4,7 +4,7 @@ use axum::http::Method;
 use ed25519_dalek::SigningKey;
 use gas_api::cloud::{
     Enrolment, EnrolmentRevoked, EnrolmentWanted, Meter, Nonce as NonceMade, NonceWanted,
-    RecordsKept, RecordsUploaded, VendState,
+    RecordsKept, RecordsUploaded, TokenDelivered, TokenTaken, VendState,
 };
 use gas_api::{HexBytes, PublicKeyHex};
 use gas_token::{Ask, Nonce, Record, StateFlags, Tag, Tagged};
@@ -196,4 +196,38 @@ async fn history_shows_paid_vends_only() {
         (seen.vends[0].vend_id, seen.vends[0].state),
         (vend_id(), VendState::Accepted)
     );
+}
+
+async fn deliver(cloud: &Running, path: &str, receipt: HexBytes) -> Answered {
+    let delivered = TokenDelivered { receipt };
+    cloud.json("PUT", path, &delivered).await
+}
+
+/// A sale taken back, books restored: whoever reads the meter is given what it lacks, and brings the answer.
+#[tokio::test]
+async fn a_phone_at_the_meter_carries_what_the_company_has_for_it() {
+    let world = World::new(None).await;
+    let tokens = [HexBytes(vec![1]), HexBytes(vec![2])];
+    world.peers.with(|books| books.waiting = tokens.to_vec());
+    let cloud = world.start().await;
+    let nonce = nonce_for(&cloud, Some(key(&phone(7)))).await;
+    let read = status(meter(), nonce, Tag([1; 16]));
+    let enrolment: Enrolment = enrol(&cloud, &phone(7), read).await.ok();
+    assert_eq!(enrolment.waiting, Some(tokens[0].clone()));
+
+    let path = format!("/v1/meters/{}/tokens/8/receipt", meter());
+    let elsewhere = "/v1/meters/99999999999999/tokens/8/receipt";
+    let refused =
+        async |path: &str, receipt: HexBytes| deliver(&cloud, path, receipt).await.problem();
+    let forged = (422, "message_forged".to_owned());
+    assert_eq!(refused(&path, receipt(FORGED)).await, forged);
+    let other = (422, "other_meter".to_owned());
+    assert_eq!(refused(elsewhere, receipt(Tag([2; 16]))).await, other);
+    assert!(world.peers.with(|books| books.carried.is_empty()));
+
+    let taken: TokenTaken = deliver(&cloud, &path, receipt(Tag([2; 16]))).await.ok();
+    assert_eq!(taken.waiting, Some(tokens[1].clone()));
+    assert_eq!(world.peers.with(|books| books.carried.clone()), [8]);
+    let taken: TokenTaken = deliver(&cloud, &path, receipt(Tag([2; 16]))).await.ok();
+    assert_eq!(taken.waiting, None);
 }

@@ -6,6 +6,7 @@
 )]
 
 mod any_events;
+mod carry;
 mod exchange;
 mod history;
 mod receipt_file;

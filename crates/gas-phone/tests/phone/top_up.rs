@@ -2,19 +2,17 @@
 
 use gas_api::cloud::{Consent, ReceiptDelivered, VendState, VendWanted};
 use gas_api::{Digest, HexBytes, codes};
-use gas_link::{Operation, OperationCode, Recall, Refusal, Request, RequestId, Response, Status};
+use gas_link::{Operation, OperationCode, Refusal, Request, RequestId, Response, Status};
 use gas_phone::{Distrust, Ending, Event, EventError, Step, TopUp};
 use gas_statement::quote_hash;
 use gas_token::{Kind, ReceiptResult, SettingKind, ShortTag};
 
 use crate::world::{
-    NOW, Papers, WANT, meter, obstacle, other_meter, papers, payment_request, problem, receipt,
-    receipt_again, receipt_with, status, status_of, trust, vend_id,
+    ID, NOT_ID, NOW, Papers, WANT, meter, obstacle, other_meter, papers, payment_request, problem,
+    receipt, receipt_again, receipt_with, status, status_of, to_deliver, to_result, trust, vend_id,
 };
 
-const ID: RequestId = RequestId([0x1F; 8]);
 const NEXT_ID: RequestId = RequestId([0x2E; 8]);
-const NOT_ID: RequestId = RequestId([0xE0; 8]);
 
 /// Saves and restores, as a phone that died in between would.
 pub(crate) fn restored(top_up: &TopUp) -> TopUp {
@@ -151,24 +149,6 @@ const fn follow(after_version: u32) -> Step {
     Step::Follow { after_version }
 }
 
-fn to_deliver(id: RequestId, status: Status, body: &[u8]) -> Response {
-    let mut response = Response::bare(id, OperationCode::Deliver, status);
-    response.body = body.iter().copied().collect();
-    response
-}
-
-/// The answer to RESULT: the delivery as it stands.
-fn to_result(status: Status, body: &[u8]) -> Response {
-    let mut response = Response::bare(NOT_ID, OperationCode::Result, Status::Ok);
-    let recall = Recall {
-        operation: OperationCode::Deliver,
-        status,
-        body,
-    };
-    response.body = recall.to_body();
-    response
-}
-
 #[test]
 fn the_whole_life_step_by_step() {
     let mut phone = Phone::new();
@@ -219,16 +199,21 @@ fn its_names_stay_and_a_saved_file_of_another_form_is_not_read() {
     assert_eq!(phone.top_up.begun_at(), NOW);
     let saved = serde_json::to_value(&phone.top_up).unwrap();
     assert_eq!(saved["format"], "pilotlight-top-up-1");
-    assert_eq!(saved["delivery"], "1f1f1f1f1f1f1f1f");
+    assert_eq!(saved["delivery"]["id"], "1f1f1f1f1f1f1f1f");
     for (field, value) in [
-        ("format", "pilotlight-top-up-2"),
-        ("delivery", "1f1f1f1f1f1f1f"),
-        ("delivery", "1f1f1f1f1f1f1f1f1f"),
-        ("more", "of it"),
+        ("/format", "pilotlight-top-up-2"),
+        ("/delivery/id", "1f1f1f1f1f1f1f"),
+        ("/delivery/id", "1f1f1f1f1f1f1f1f1f"),
+        ("/delivery", "1f1f1f1f1f1f1f1f"),
     ] {
         let mut broken = saved.clone();
-        broken[field] = value.into();
+        *broken.pointer_mut(field).unwrap() = value.into();
         assert!(serde_json::from_value::<TopUp>(broken).is_err(), "{field}");
+    }
+    for place in ["", "/delivery"] {
+        let mut broken = saved.clone();
+        broken.pointer_mut(place).unwrap()["more"] = "of it".into();
+        assert!(serde_json::from_value::<TopUp>(broken).is_err(), "{place}");
     }
 }
 

@@ -3,6 +3,7 @@
 use gas_api::cloud::{Obstacle, Vend, VendState};
 use gas_api::pay::{PaymentRequest, Presentation};
 use gas_api::{Digest, HexBytes, Jws, Problem, Want};
+use gas_link::{OperationCode, Recall, RequestId, Response, Status as CardStatus};
 use gas_phone::Trust;
 use gas_statement::{
     Currency, Evidence, Issue, Payment, Quote, Settlement, Sha256Digest, Signed, SigningKey,
@@ -310,4 +311,27 @@ pub(crate) fn obstacle(code: &str) -> Obstacle {
         detail: "What stands in the way.".to_owned(),
         vend_id: None,
     }
+}
+
+/// By which the card is asked to deliver.
+pub(crate) const ID: RequestId = RequestId([0x1F; 8]);
+/// By which it is asked what became of that.
+pub(crate) const NOT_ID: RequestId = RequestId([0xE0; 8]);
+
+pub(crate) fn to_deliver(id: RequestId, status: CardStatus, body: &[u8]) -> Response {
+    let mut response = Response::bare(id, OperationCode::Deliver, status);
+    response.body = body.iter().copied().collect();
+    response
+}
+
+/// The answer to RESULT: the delivery as it stands.
+pub(crate) fn to_result(status: CardStatus, body: &[u8]) -> Response {
+    let mut response = Response::bare(NOT_ID, OperationCode::Result, CardStatus::Ok);
+    let recall = Recall {
+        operation: OperationCode::Deliver,
+        status,
+        body,
+    };
+    response.body = recall.to_body();
+    response
 }

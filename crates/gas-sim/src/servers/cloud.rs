@@ -11,7 +11,7 @@ use gas_cloud::{Answer, Cloud, CompanyPeer, Dispatch, Parts, PayPeer};
 use gas_http::{BoxError, Clock, Outbox as _};
 use gas_phone::Trust;
 use gas_store::cloud::CloudStore;
-use gas_units::{UnixMillis, VendId};
+use gas_units::{MeterNumber, UnixMillis, VendId};
 use gas_vend::Receiver;
 
 use crate::executor::{Job, Target, Wire};
@@ -98,6 +98,14 @@ impl Program for CloudProgram {
                 CloudAsk::Show(vend) => vend_told(cloud.show(vend).await),
                 CloudAsk::Receipt(vend, delivered) => {
                     vend_told(cloud.deliver_receipt(vend, delivered).await)
+                }
+                CloudAsk::Enrol(phone, wanted) => {
+                    let enrolled = cloud.enrol(phone, phone, wanted).await;
+                    enrolled.map(Told::Enrolled)
+                }
+                CloudAsk::Token(meter, seq, delivered) => {
+                    let taken = cloud.deliver_token(meter, seq, delivered).await;
+                    taken.map(Told::Taken)
                 }
                 CloudAsk::TenderEvent(event) => {
                     cloud.tender_event(*event).await.map(|()| Told::Done)
@@ -222,6 +230,16 @@ impl CompanyPeer for Peer {
 
     fn receipt(&self, vend_id: VendId, reported: ReceiptReported) -> Answer<'_, ReceiptBelieved> {
         self.company(CompanyAsk::Receipt(vend_id, reported), only!(*Receipt))
+    }
+
+    fn token_receipt(
+        &self,
+        meter: MeterNumber,
+        seq: u32,
+        reported: ReceiptReported,
+    ) -> Answer<'_, BelievedState> {
+        let ask = CompanyAsk::TokenReceipt(meter, seq, reported);
+        self.company(ask, only!(State))
     }
 
     fn records(&self, reported: RecordsReported) -> Answer<'_, RecordsBelieved> {

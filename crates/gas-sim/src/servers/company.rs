@@ -116,6 +116,10 @@ impl Program for CompanyProgram {
                     let believed = company.receipt(vend, reported).await;
                     believed.map(|believed| Told::Receipt(Box::new(believed)))
                 }
+                CompanyAsk::TokenReceipt(meter, seq, reported) => {
+                    let believed = company.token_receipt(meter, seq, reported).await;
+                    believed.map(Told::State)
+                }
                 CompanyAsk::Refund(refund, wanted) => {
                     let refund = company.ask_refund(refund, wanted).await;
                     refund.map(|refund| Told::Refund(Box::new(refund)))
