@@ -206,6 +206,34 @@ async fn what_the_books_forgot_is_on_the_meter_and_stays_there() {
     assert_eq!(tell(&company, &mut meter, &token).await.balance, 20_000);
 }
 
+/// The meter has answered the token of before; its receipt is reported to books that have forgotten that token.
+#[tokio::test]
+async fn a_receipt_for_a_forgotten_token_is_answered_once_the_meter_has_shown_the_newer_one() {
+    let (store, before, mut meter) = begin().await;
+    let backup = store.backup();
+    let mut pay = Pay::default();
+    let token = buy(&before, &mut pay, &meter, vend(1)).await;
+    let receipt = meter.deliver(&token);
+    drop((before, store));
+
+    let company = company(&backup);
+    company.restore(1, &pay).await.unwrap();
+    let report = async || {
+        let reported = ReceiptReported {
+            receipt: receipt.clone(),
+        };
+        company.receipt(vend(1), reported).await
+    };
+    let early = report().await.unwrap_err();
+    assert_eq!(early.outside().code, codes::BOOKS_RESTORED);
+    let waiting = early.outside().waiting.clone().unwrap();
+    tell(&company, &mut meter, &waiting).await;
+    let believed = report().await.unwrap();
+    assert_eq!(believed.sale.state, SaleState::Settled);
+    assert!(believed.state.old, "nothing is learned from it");
+    assert_eq!(meter.account.balance, 5_000, "once");
+}
+
 #[tokio::test]
 async fn what_was_given_back_is_not_sold_again() {
     let (store, before, mut meter) = begin().await;

@@ -273,6 +273,19 @@ impl World {
             .is_some_and(|truth| truth.pays_at.is_some() || truth.paid_at.is_some())
     }
 
+    /// Vends whose money moved while the payment server wrote what was lost with its disk later.
+    fn lost_by(&self, pay: usize) -> BTreeSet<VendId> {
+        let lost = &self.servers[pay].lost;
+        let within = |at: Option<u64>| {
+            at.is_some_and(|at| lost.iter().any(|(from, to)| (*from..=*to).contains(&at)))
+        };
+        self.vends
+            .iter()
+            .filter(|(_, vend)| within(vend.paid_at) || within(vend.returned_at))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
     /// What is not as it must be once everything has come to rest; empty when all is well.
     pub(crate) fn at_rest(&self) -> Vec<String> {
         let mut wrong = Vec::new();
@@ -298,6 +311,7 @@ impl World {
         for (place, utility) in self.utilities.iter().enumerate() {
             let paid: BTreeMap<VendId, Money> = utility.provider.paid().collect();
             let returned: BTreeMap<VendId, Money> = utility.provider.returned().collect();
+            let lost = self.lost_by(utility.pay);
             let meters = self
                 .homes
                 .iter()
@@ -308,6 +322,7 @@ impl World {
             let truth = Truth {
                 paid: &paid,
                 returned: &returned,
+                lost: &lost,
                 desk: &self.desk,
                 meters: &meters,
             };

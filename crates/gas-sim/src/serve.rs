@@ -260,7 +260,8 @@ impl World {
 
     /// Its backup is made, while it goes on.
     pub(crate) fn back_up(&mut self, place: usize) {
-        if let Err(why) = self.servers[place].program.back_up() {
+        let now = self.sim.now;
+        if let Err(why) = self.servers[place].back_up(now) {
             self.violated(format!("server {place} cannot be backed up: {why}"));
         }
     }
@@ -268,12 +269,12 @@ impl World {
     /// Its disk is lost: it starts again from its backup.
     pub(crate) fn put_back(&mut self, place: usize) {
         self.crash(place);
-        match self.servers[place].program.put_back() {
+        let now = self.sim.now;
+        match self.servers[place].put_back(now) {
             Ok(put_back) => {
                 if put_back {
                     self.sim
                         .line(|| format!("server {place}: its backup was put back"));
-                    self.servers[place].set_mending(true);
                 }
             }
             Err(why) => self.violated(format!("the backup of server {place}: {why}")),

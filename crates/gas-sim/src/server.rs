@@ -1,6 +1,6 @@
 //! A server of the world: the real program's logic over its store, without HTTP.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -80,6 +80,10 @@ pub(crate) struct Server {
     time: Time,
     /// A backup was put back, and its operator has not brought its books up to date.
     mending: bool,
+    /// When it was backed up.
+    backed_up_at: u64,
+    /// From when to when what it had written was lost with its disk.
+    pub(crate) lost: Vec<(u64, u64)>,
 }
 
 /// A server's clock, as the world sets it.
@@ -151,6 +155,9 @@ pub(crate) struct Truth<'a> {
     pub(crate) paid: &'a BTreeMap<gas_units::VendId, gas_units::Money>,
     /// What the provider gave back.
     pub(crate) returned: &'a BTreeMap<gas_units::VendId, gas_units::Money>,
+    /// Vends whose payment or refund may have been lost with the payment server's disk: its ledger has them
+    /// again only once it was held against the provider's bills.
+    pub(crate) lost: &'a BTreeSet<gas_units::VendId>,
     /// What the desk has noted.
     pub(crate) desk: &'a BTreeMap<gas_units::VendId, crate::desk::Noted>,
     /// Its meters, by number.
@@ -183,6 +190,8 @@ impl Server {
             pumps_at: None,
             time,
             mending: false,
+            backed_up_at: 0,
+            lost: Vec::new(),
         }
     }
 
@@ -200,6 +209,22 @@ impl Server {
 
     pub(crate) fn is_up(&self) -> bool {
         self.program.is_up()
+    }
+
+    /// Its store is copied.
+    pub(crate) fn back_up(&mut self, now: u64) -> Result<(), String> {
+        self.backed_up_at = now;
+        self.program.back_up()
+    }
+
+    /// That copy is put in the place of its store; false where there is none.
+    pub(crate) fn put_back(&mut self, now: u64) -> Result<bool, String> {
+        let put_back = self.program.put_back()?;
+        if put_back {
+            self.mending = true;
+            self.lost.push((self.backed_up_at, now));
+        }
+        Ok(put_back)
     }
 
     /// Whether it takes requests.

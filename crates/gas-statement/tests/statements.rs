@@ -518,6 +518,8 @@ fn a_settlement_of_something_else_does_not_hold() {
             Box::new(move |s| s.meter = other_meter),
             ChainError::Meter("settlement"),
         ),
+        (Box::new(|s| s.seq -= 1), ChainError::Settled),
+        // It says that a later token holds the sale, and not that the meter has that one.
         (Box::new(|s| s.seq += 1), ChainError::Settled),
         (Box::new(|s| s.last_seq -= 1), ChainError::Settled),
     ];

@@ -1,7 +1,8 @@
+use gas_api::codes;
 use gas_api::company::{BelievedState, ReceiptBelieved, ReceiptReported};
 use gas_http::Problem;
 use gas_sales::{MeterBook, MeterKeyring as _, prove_receipt};
-use gas_store::company::ReceiptOutcome;
+use gas_store::company::{ReceiptOutcome, SaleRow};
 use gas_token::{Seq, Tagged, Total};
 use gas_units::{MeterNumber, VendId};
 
@@ -22,11 +23,36 @@ impl Company {
         let sale = self.store().sale(vend_id).await.map_err(Problem::ours)?;
         let sale = sale.ok_or_else(|| problems::vend_unknown(vend_id))?;
         let book = self.book(sale.meter).await?;
-        let outcome = self.learn(&book, sale.token, &reported).await?;
+        let outcome = match self.learn(&book, sale.token, &reported).await {
+            Ok(outcome) => outcome,
+            Err(problem) if entered_anew(&sale) && is_forged(&problem) => {
+                return self.shown_otherwise(&book, &sale).await;
+            }
+            Err(problem) => return Err(problem),
+        };
         Ok(ReceiptBelieved {
             state: self.believed(&book, &outcome.learned).await?,
             sale: view::sale(outcome.sale.as_ref().unwrap_or(&sale)),
         })
+    }
+
+    /// Books that were put back to a backup hold a forgotten sale under the first token of their epoch. The
+    /// receipt may be for the token that they have forgotten: nothing is learned from it, and that the meter
+    /// has the sale is known once it has shown the newer one.
+    async fn shown_otherwise(
+        &self,
+        book: &MeterBook,
+        sale: &SaleRow,
+    ) -> Result<ReceiptBelieved, Problem> {
+        match (&sale.settlement, &book.believed) {
+            (Some(_), Some(state)) => Ok(ReceiptBelieved {
+                sale: view::sale(sale),
+                state: view::believed(book, state, true),
+            }),
+            (None, _) | (_, None) => {
+                Err(problems::not_yet().waiting(self.waiting(book.meter).await?))
+            }
+        }
     }
 
     /// The meter's answer to any token: a sale's, a debit, its reversal, or the first of an epoch.
@@ -69,4 +95,14 @@ impl Company {
             .await;
         learned.map_err(Problem::ours)
     }
+}
+
+/// Whether books that had forgotten this sale hold it under the first token of their epoch.
+const fn entered_anew(sale: &SaleRow) -> bool {
+    let seq = sale.token.message.seq;
+    seq.epoch() > 0 && seq.counter() == 1
+}
+
+fn is_forged(problem: &Problem) -> bool {
+    problem.outside().code == codes::MESSAGE_FORGED
 }
