@@ -7,7 +7,7 @@ use gas_units::{MeterNumber, UnixMillis, VendId};
 
 use super::refunds::correction_row;
 use super::replacements::close_replacement;
-use super::tx::{IssueKind, NewQuote, Tx};
+use super::tx::{IssueKind, NewQuote, Reservation, ReservationState, Tx};
 use super::{CompanyStore, Effect, RefundRow, RefundState, SaleRow, sign};
 use crate::sqlite::StoreError;
 
@@ -87,10 +87,24 @@ impl CompanyStore {
             enter_sale(&mut tx, &first, &known.paid, key, now).await?;
             enter_refund(&mut tx, &first, known, now).await?;
         }
+        give_up_reservation(&mut tx, meter).await?;
         tx.save_book(&first.book, row.version).await?;
         tx.commit().await?;
         Ok(RestoreOutcome::Begun)
     }
+}
+
+/// What became of the vend that holds it is forgotten: it could keep every other one out until it ends, a day
+/// later. Should it be paid after all, it is issued for without.
+async fn give_up_reservation(tx: &mut Tx, meter: MeterNumber) -> Result<(), StoreError> {
+    if let Some((vend_id, reservation)) = tx.open_reservation(meter).await? {
+        let released = Reservation {
+            state: ReservationState::Released,
+            ..reservation
+        };
+        tx.put_reservation(vend_id, &released).await?;
+    }
+    Ok(())
 }
 
 /// Whether the books hold a sale for every payment. Where they lack one, the epoch they are in is not the one

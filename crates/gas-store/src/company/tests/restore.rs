@@ -1,6 +1,6 @@
 //! Books put back from a backup, on both backends.
 
-use gas_sales::{PaidQuote, RestoreRefusal};
+use gas_sales::{PaidQuote, ReserveRefusal, RestoreRefusal};
 use gas_statement::{RefundOrder, Sha256Digest, Signed};
 use gas_token::{ReceiptResult, Seq};
 use gas_units::RefundId;
@@ -8,7 +8,7 @@ use gas_units::RefundId;
 use super::refunds::{FIRST, SECOND, begun, deliver, done, sold};
 use super::{Keys, NOW, a_book, both, key, meter, payment_for, quote, sell};
 use crate::company::{
-    CompanyStore, Effect, KnownPayment, RefundState, RestoreOutcome, SellOutcome,
+    CompanyStore, Effect, KnownPayment, RefundState, ReserveOutcome, RestoreOutcome, SellOutcome,
 };
 
 /// A payment that only the payment server remembers.
@@ -165,5 +165,21 @@ async fn what_was_ordered_back_stays_so_and_is_never_taken_back_twice() {
             let again = store.sell(&fact.paid, &Keys(meter()), &key(), NOW).await;
             assert!(matches!(again.unwrap(), SellOutcome::Issued(_)));
         }
+    }
+}
+
+/// What became of the vend that held it when the backup was made, nobody knows any more.
+#[tokio::test]
+async fn a_reservation_of_the_backup_keeps_nobody_out() {
+    let (_dir, stores) = both().await;
+    for store in stores {
+        let reserved = quote(&store, 1).await;
+        let outcome = store.reserve(&reserved, NOW).await.unwrap();
+        assert_eq!(outcome, ReserveOutcome::Reserved);
+        assert_eq!(restore(&store, 1, &[]).await, RestoreOutcome::Begun);
+        let again = store.reserve(&reserved, NOW).await.unwrap();
+        assert_eq!(again, ReserveOutcome::Refused(ReserveRefusal::Released));
+        // Money for it is issued for all the same.
+        sell(&store, &reserved).await;
     }
 }
