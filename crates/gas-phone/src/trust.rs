@@ -191,8 +191,7 @@ pub(crate) fn check_token(token: &HexBytes, issue: &Issue) -> Result<(), Distrus
                 && total.message.seq.bits() == issue.seq
                 && total.message.unit == issue.unit
                 && total.message.total == issue.total
-                && total.message.amount == issue.credit
-                && total.message.reference == issue.vend_id.reference() =>
+                && (total.message).may_hold(issue.credit, issue.vend_id.reference()) =>
         {
             Ok(())
         }

@@ -41,6 +41,18 @@ pub struct Total {
     pub reference: [u8; 8],
 }
 
+impl Total {
+    /// Whether this can be the token of a sale with this credit (in the meter's unit) and reference: it names
+    /// both, or it is the first of an epoch, which names none: it holds every sale that the company's books
+    /// had forgotten when they were restored.
+    #[must_use]
+    pub fn may_hold(&self, credit: i32, reference: [u8; 8]) -> bool {
+        let first_of_epoch = self.seq.epoch() > 0 && self.seq.counter() == 1;
+        let named = (self.amount, self.reference);
+        named == (credit, reference) || (first_of_epoch && named == (0, [0; 8]))
+    }
+}
+
 impl Message for Total {
     fn parse_untagged(bytes: &[u8]) -> Result<Self, ParseError> {
         let (generation, meter, mut body) = open_head(bytes, Kind::Total, TOTAL_LEN)?;

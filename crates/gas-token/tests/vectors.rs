@@ -6,7 +6,7 @@ use gas_token::{
     Ask, Command, Kind, Message, ParseError, Receipt, ReceiptResult, Record, Seq, SettingKind,
     Status, Tagged, Total, peek,
 };
-use gas_units::Unit;
+use gas_units::{Unit, UnixTime};
 use serde_json::Value;
 
 fn vectors() -> Value {
@@ -161,4 +161,29 @@ fn sequences_have_an_epoch_and_a_counter() {
     assert_eq!((seq.bits(), seq.epoch(), seq.counter()), (16_777_217, 1, 1));
     assert_eq!(Seq::new(0, 1 << 24), None);
     assert_eq!(Unit::Fen.to_byte(), 1);
+}
+
+/// A sale's token names it; the first one after books were restored holds what they had forgotten.
+#[test]
+fn only_an_epochs_first_token_holds_sales_that_it_does_not_name() {
+    let token = |epoch, counter, amount, reference| Total {
+        generation: 1,
+        meter: "00110000123456".parse().unwrap(),
+        seq: Seq::new(epoch, counter).unwrap(),
+        unit: Unit::Fen,
+        total: 900,
+        amount,
+        tid_floor: 0,
+        tariff: 1,
+        issued: UnixTime::from_seconds(0),
+        reference,
+    };
+    let holds = |token: Total| token.may_hold(500, [7; 8]);
+    assert!(holds(token(0, 3, 500, [7; 8])));
+    assert!(!holds(token(0, 3, 501, [7; 8])));
+    assert!(!holds(token(0, 3, 500, [8; 8])));
+    assert!(holds(token(1, 1, 0, [0; 8])));
+    assert!(!holds(token(1, 2, 0, [0; 8])));
+    assert!(!holds(token(0, 1, 0, [0; 8])));
+    assert!(!holds(token(1, 1, -500, [0; 8])));
 }
