@@ -111,6 +111,7 @@ async fn a2_the_status_over_bluetooth_is_what_the_meter_shows() -> anyhow::Resul
 async fn basis(home: &Household, undelivered: u32) -> anyhow::Result<QuoteBasis> {
     let meter = home.run.meter().await?;
     Ok(QuoteBasis {
+        used_before_centi_m3: Volume::ZERO,
         unit: Unit::Fen,
         register_centi_m3: serde_json::from_value(meter["register_centi_m3"].clone())?,
         year_start_register_centi_m3: YEAR_START,

@@ -73,7 +73,7 @@ fn record(meter: MeterNumber, number: u32, tag: Tag) -> HexBytes {
 
 async fn enrolled(cloud: &Running, phone: &SigningKey) {
     let nonce = nonce_for(cloud, Some(key(phone))).await;
-    let _: Enrolment = enrol(cloud, phone, status(meter(), nonce, Tag([1; 16])))
+    let _enrolled: Enrolment = enrol(cloud, phone, status(meter(), nonce, Tag([1; 16])))
         .await
         .ok();
 }
@@ -119,7 +119,7 @@ async fn a_revoked_phone_needs_a_new_status() {
     let (mine, other) = (phone(5), phone(6));
     let nonce = nonce_for(&cloud, Some(key(&mine))).await;
     let proof = status(meter(), nonce, Tag([1; 16]));
-    let _: Enrolment = enrol(&cloud, &mine, proof.clone()).await.ok();
+    let _enrolled: Enrolment = enrol(&cloud, &mine, proof.clone()).await.ok();
     let body = serde_json::to_vec(&EnrolmentRevoked { meter: meter() }).unwrap();
     let path = format!("/v1/enrolments/{}", key(&mine));
     let stranger = cloud.signed(&other, Method::DELETE, &path, &body).await;

@@ -180,7 +180,7 @@ impl Meter {
         }
         // Written over, a cell is as good as any.
         let over = at..at + written;
-        self.weak = weak.or(self.weak.filter(|(cell, _)| !over.contains(cell)));
+        self.weak = weak.or_else(|| self.weak.filter(|(cell, _)| !over.contains(cell)));
         (self.slot, self.counter) = (slot, counter);
         whole
     }
