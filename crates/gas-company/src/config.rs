@@ -17,6 +17,7 @@ use crate::keys::KeyStore;
 
 const CONFIG_FILE: &str = "config.json";
 const DATABASE_FILE: &str = "company.db";
+const MARK_FILE: &str = "issue.mark";
 const MASTER_KEY_FILE: &str = "master.key";
 const PAY_KEY_FILE: &str = "pay.access-key";
 const STATEMENT_KEY_FILE: &str = "statement.key";
@@ -34,6 +35,14 @@ pub struct Config {
     /// Where the payment server is handed orders to give money back. Left out, they wait in the books.
     #[serde(default)]
     pub pay: Option<PayAccess>,
+    /// The file that tells how far was issued, relative to the data directory. It must never be put back
+    /// together with the database. Left out, it is `issue.mark`.
+    #[serde(default = "mark_file")]
+    pub mark_file: PathBuf,
+}
+
+fn mark_file() -> PathBuf {
+    MARK_FILE.into()
 }
 
 /// How the payment server is asked.
@@ -58,6 +67,8 @@ pub struct Setup {
     pub statement_key: SigningKey,
     /// The database file.
     pub database: PathBuf,
+    /// The mark's file.
+    pub mark: PathBuf,
     /// The key of [`Config::pay`].
     pub pay_access_key: Option<AccessKey>,
 }
@@ -220,6 +231,7 @@ impl Setup {
             None => None,
         };
         Ok(Self {
+            mark: data_dir.join(&config.mark_file),
             pay_access_key,
             pay_key: VerifyingKey::from_bytes(&config.pay_public_key.0)?,
             config,

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gas_company::{
-    Company, Config, Dispatch, HttpPay, NewMeter, Setup, add_meter, app, init, open_files,
-    pay_access_key,
+    Company, Config, Dispatch, HttpPay, NewMeter, Setup, accept_mark, add_meter, app, init,
+    open_files, open_mark, pay_access_key, read_mark,
 };
 use gas_http::{
     Clock, Entropy, OutboxRunner, Peer, Stop, Waker, create_private_dir, log_to_stderr, serve,
 };
-use gas_store::company::CompanyStore;
+use gas_store::StoreError;
+use gas_store::company::{Behind, CompanyStore, Issued};
 use gas_tariff::Tariff;
 use gas_units::{MeterNumber, Money, Unit, Volume};
 use serde_json::{Value, json};
@@ -33,6 +34,8 @@ enum Command {
     Alarms(DataDir),
     /// Make the data directory and its keys where they are missing; prints the public key as JSON
     Init(DataDir),
+    /// Show how far the books and the mark outside of them have come
+    Mark(MarkArguments),
     /// Work with the company's meters
     #[command(subcommand)]
     Meter(MeterCommand),
@@ -54,9 +57,19 @@ struct DataDir {
 struct Restore {
     #[command(flatten)]
     data: DataDir,
-    /// The epoch to begin, 1 to 255: above every one ever used, also after the backup was made. Write it down
+    /// The epoch to begin, 1 to 255: above every one ever used, also after the backup was made [default: the
+    /// mark's and one more; a restore that was interrupted goes on with its own]
     #[arg(long)]
-    epoch: u8,
+    epoch: Option<u8>,
+}
+
+#[derive(Args)]
+struct MarkArguments {
+    #[command(flatten)]
+    data: DataDir,
+    /// The mark is lost, and these books are the newest: write it anew from them
+    #[arg(long)]
+    accept: bool,
 }
 
 #[derive(Subcommand)]
@@ -107,6 +120,7 @@ async fn main() -> anyhow::Result<()> {
             "pay_access_key_sha256": pay_access_key(&data.data_dir)?.sha256(),
         })),
         Command::Meter(MeterCommand::Add(add)) => meter_add(add).await,
+        Command::Mark(wanted) => mark(wanted).await,
         Command::Restore(wanted) => restore(wanted).await,
         Command::Serve(data) => run(data).await,
     }
@@ -129,8 +143,10 @@ async fn open(data: DataDir) -> anyhow::Result<Opened> {
     let store = CompanyStore::open(&setup.database)
         .await
         .context("the database cannot be opened")?;
+    let mark = open_mark(&setup.mark, store.issued().await?)?;
     let company = Company::new(
         store.clone(),
+        mark.clone(),
         setup.keys,
         setup.statement_key,
         setup.pay_key,
@@ -145,7 +161,7 @@ async fn open(data: DataDir) -> anyhow::Result<Opened> {
         None => None,
     };
     Ok(Opened {
-        store,
+        store: store.marked(mark),
         company,
         pay,
         config: setup.config,
@@ -159,7 +175,26 @@ async fn restore(wanted: Restore) -> anyhow::Result<()> {
     )?;
     let restored = opened.company.restore(wanted.epoch, &pay).await;
     opened.store.close().await;
-    say(&json!({ "epoch": wanted.epoch, "meters": restored? }))
+    let restored = restored?;
+    say(&json!({ "epoch": restored.epoch, "meters": restored.meters }))
+}
+
+async fn mark(wanted: MarkArguments) -> anyhow::Result<()> {
+    let setup = Setup::read(&wanted.data.data_dir)?;
+    let store = CompanyStore::open(&setup.database)
+        .await
+        .context("the database cannot be opened")?;
+    let books = store.issued().await?;
+    store.close().await;
+    if wanted.accept {
+        accept_mark(&setup.mark, books)?;
+    }
+    let shown = |issued: Issued| json!({ "epoch": issued.epoch, "tokens": issued.tokens });
+    say(&json!({
+        "mark_file": setup.mark,
+        "mark": read_mark(&setup.mark)?.map(shown),
+        "books": shown(books),
+    }))
 }
 
 async fn run(data: DataDir) -> anyhow::Result<()> {
@@ -169,6 +204,12 @@ async fn run(data: DataDir) -> anyhow::Result<()> {
         pay,
         config,
     } = open(data).await?;
+    // Books behind the mark are served: what they know can be asked for.
+    match store.agree().await {
+        Ok(()) => {}
+        Err(StoreError::Behind(behind)) => tracing::error!(%behind, "alarm: old books"),
+        Err(error) => return Err(error.into()),
+    }
     let stop = Stop::on_signals()?;
     let dispatch = match pay {
         Some(pay) => Dispatch::new(company.clone(), Arc::new(pay)),
@@ -187,8 +228,13 @@ async fn run(data: DataDir) -> anyhow::Result<()> {
 }
 
 async fn alarms(data: DataDir) -> anyhow::Result<()> {
-    let (_, _, database) = open_files(&data.data_dir)?;
-    let store = CompanyStore::open(&database).await?;
+    let setup = Setup::read(&data.data_dir)?;
+    let store = CompanyStore::open(&setup.database).await?;
+    let books = store.issued().await?;
+    if let Some(mark) = read_mark(&setup.mark)?.filter(|mark| books < *mark) {
+        let behind = Behind { books, mark };
+        say(&json!({ "meter": null, "kind": "books_restored", "detail": behind.to_string() }))?;
+    }
     for alarm in store.alarms().await? {
         say(&json!({
             "meter": alarm.meter,

@@ -1,13 +1,30 @@
 //! What callers are told when a rule says no: one code each, what was not lost, what to do next.
 
 use gas_api::codes;
-use gas_http::Problem;
+use gas_http::{BoxError, Problem};
 use gas_sales::{
     Contradiction, DebitRefusal, Halt, IssueRefusal, KeyChangeRefusal, NotProven, OverLimit,
     QuoteRefusal, ReplaceRefusal, ResealRefusal, ReserveRefusal,
 };
 use gas_statement::{ChainError, StatementError};
+use gas_store::StoreError;
 use gas_units::{MeterNumber, RefundId, ReplacementId, VendId};
+
+/// The books failed, or they are behind the mark.
+pub(crate) fn ours(error: impl Into<BoxError>) -> Problem {
+    let error = error.into();
+    match error.downcast_ref() {
+        Some(StoreError::Behind(behind)) => {
+            tracing::error!(%behind, "alarm: the books are older than what was issued");
+            Problem::conflict(
+                codes::BOOKS_RESTORED,
+                "The gas company's books were put back from a backup. Nothing was done, no money is lost.",
+            )
+            .hint("Ask again once the gas company has restored its books; what was paid is issued then.")
+        }
+        Some(_) | None => Problem::ours(error),
+    }
+}
 
 pub(crate) fn meter_unknown(meter: MeterNumber) -> Problem {
     Problem::not_found(

@@ -15,7 +15,7 @@ use gas_api::company::{
 use gas_api::desk::{KeyWanted, ReplacementState, ReplacementWanted};
 use gas_api::pay::{MeterEpoch, MeterPayments, Refund};
 use gas_api::{HexBytes, Jws};
-use gas_company::{Answer, Company, Dispatch, KeyStore, NewMeter, PayPeer};
+use gas_company::{Answer, Company, Dispatch, KeyStore, Mark, NewMeter, PayPeer};
 use gas_http::{Clock, Entropy, Outbox as _, PeerError};
 use gas_statement::{Currency, Payment, Quote, RefundOrder, Refunded, Signed, quote_hash};
 use gas_store::company::{CompanyStore, Effect};
@@ -179,6 +179,7 @@ impl<'a> Run<'a> {
         let time = Arc::clone(&now);
         let company = Company::new(
             store.clone(),
+            Mark::in_memory(),
             KeyStore::new(MasterKey::from_bytes(KEYS)),
             company_key(),
             pay_key().verifying_key(),

@@ -6,13 +6,13 @@
 mod rig;
 
 use gas_api::company::{
-    NoncesWanted, QuoteWanted, ReceiptReported, RefundState, RefundWanted, SaleState, SaleWanted,
-    StateReported,
+    NoncesWanted, QuoteMade, QuoteWanted, ReceiptReported, RefundState, RefundWanted,
+    ReservationWanted, Sale, SaleState, SaleWanted, StateReported,
 };
 use gas_api::pay::{MeterEpoch, MeterPayment, MeterPayments, Refund};
 use gas_api::{HexBytes, Jws, codes};
-use gas_company::{Answer, Company, KeyStore, NewMeter, PayPeer, RestoreError};
-use gas_http::{Clock, Entropy};
+use gas_company::{Answer, Company, KeyStore, Mark, NewMeter, PayPeer, RestoreError};
+use gas_http::{Clock, Entropy, Problem};
 use gas_statement::{Currency, Payment, Quote, Signed, quote_hash};
 use gas_store::company::CompanyStore;
 use gas_tariff::Tariff;
@@ -47,8 +47,13 @@ impl PayPeer for Pay {
 }
 
 fn company(store: &CompanyStore) -> Company {
+    company_with(store, Mark::in_memory())
+}
+
+fn company_with(store: &CompanyStore, mark: Mark) -> Company {
     Company::new(
         store.clone(),
+        mark,
         KeyStore::new(MasterKey::from_bytes([9; 16])),
         company_key(),
         pay_key().verifying_key(),
@@ -66,14 +71,18 @@ async fn status(company: &Company, meter: &Meter) -> HexBytes {
     meter.status(&company.nonces(wanted).await.unwrap().asks[0])
 }
 
-/// A vend quoted and paid; the payment server remembers it.
-async fn pays(company: &Company, pay: &mut Pay, meter: &Meter, vend_id: VendId) -> MeterPayment {
+async fn quoted(company: &Company, meter: &Meter, vend_id: VendId) -> QuoteMade {
     let wanted = QuoteWanted {
         meter: meter.number,
         status: status(company, meter).await,
         want: gas_api::Want::AmountFen(Money::from_fen(5_000)),
     };
-    let made = company.quote(vend_id, wanted).await.unwrap();
+    company.quote(vend_id, wanted).await.unwrap()
+}
+
+/// A vend quoted and paid; the payment server remembers it.
+async fn pays(company: &Company, pay: &mut Pay, meter: &Meter, vend_id: VendId) -> MeterPayment {
+    let made = quoted(company, meter, vend_id).await;
     let quote = Signed::<Quote>::verify(&made.quote.0, &company_key().verifying_key()).unwrap();
     let payment = Payment {
         vend_id,
@@ -116,7 +125,7 @@ async fn a_forgotten_quote_that_is_paid_later_is_issued_for_once_it_is_given_bac
     drop((before, store));
 
     let company = company(&backup);
-    company.restore(1, &Pay::default()).await.unwrap();
+    company.restore(Some(1), &Pay::default()).await.unwrap();
     let reported = StateReported {
         meter: meter.number,
         status: status(&company, &meter).await,
@@ -186,7 +195,7 @@ async fn what_the_books_forgot_is_on_the_meter_and_stays_there() {
     drop((before, store));
 
     let company = company(&backup);
-    assert_eq!(company.restore(1, &pay).await.unwrap(), 1);
+    assert_eq!(company.restore(Some(1), &pay).await.unwrap().meters, 1);
     // The meter shows a token that the books do not know: that is no lie, only news too early.
     let reported = StateReported {
         meter: meter.number,
@@ -255,7 +264,7 @@ async fn what_was_given_back_is_not_sold_again() {
     pay.payments[0].refund_order = due.order.clone();
 
     let company = company(&backup);
-    company.restore(1, &pay).await.unwrap();
+    company.restore(Some(1), &pay).await.unwrap();
     let restored = company.refund(refund_id(1)).await.unwrap();
     assert_eq!(
         (restored.state, restored.order),
@@ -274,15 +283,168 @@ async fn what_does_not_hold_restores_nothing() {
     let mut pay = Pay::default();
     buy(&company, &mut pay, &meter, vend(1)).await;
     pay.epoch = 7;
-    let used = company.restore(5, &pay).await.unwrap_err();
+    let used = company.restore(Some(5), &pay).await.unwrap_err();
     assert!(matches!(used, RestoreError::EpochUsed(7)), "{used:?}");
     let forged = Jws(pay.payments[0].quote.0.clone());
     pay.payments[0].payment = forged;
-    let refused = company.restore(8, &pay).await.unwrap_err();
+    let refused = company.restore(Some(8), &pay).await.unwrap_err();
     assert!(
         matches!(refused, RestoreError::Statement(..)),
         "{refused:?}"
     );
     let book = store.meter(meter.number).await.unwrap().unwrap();
     assert_eq!((book.epoch, book.counter), (0, 1));
+}
+
+async fn sell(company: &Company, paid: &MeterPayment, vend_id: VendId) -> Result<Sale, Problem> {
+    let wanted = SaleWanted {
+        payment: paid.payment.clone(),
+        quote: Some(paid.quote.clone()),
+    };
+    company.sell(vend_id, wanted).await
+}
+
+fn refused<T>(answer: Result<T, Problem>) -> String {
+    let Err(problem) = answer else {
+        panic!("it was done");
+    };
+    problem.outside().code.clone()
+}
+
+/// Nothing may follow from these books, and none of their tokens may leave.
+async fn does_nothing(company: &Company, meter: &Meter, paid: &MeterPayment, reserved: QuoteMade) {
+    let code = codes::BOOKS_RESTORED;
+    let status = status(company, meter).await;
+    let wanted = QuoteWanted {
+        meter: meter.number,
+        status: status.clone(),
+        want: gas_api::Want::AmountFen(Money::from_fen(100)),
+    };
+    assert_eq!(refused(company.quote(vend(9), wanted).await), code);
+    let wanted = ReservationWanted {
+        quote_hash: reserved.quote_hash,
+    };
+    assert_eq!(refused(company.reserve(vend(8), wanted).await), code);
+    assert_eq!(refused(sell(company, paid, vend(3)).await), code);
+    assert_eq!(refused(company.sale(vend(1)).await), code);
+    let wanted = RefundWanted {
+        vend_id: vend(1),
+        reason: "moved out".to_owned(),
+    };
+    assert_eq!(
+        refused(company.ask_refund(refund_id(1), wanted).await),
+        code
+    );
+    let reported = StateReported {
+        meter: meter.number,
+        status,
+    };
+    assert_eq!(refused(company.report_state(reported).await), code);
+}
+
+/// The backup lacks a token that is out, and no meter has told so.
+#[tokio::test]
+async fn no_token_conflicts_with_one_that_the_books_have_forgotten() {
+    let (store, _, mut meter) = begin().await;
+    let mark = Mark::in_memory();
+    let before = company_with(&store, mark.clone());
+    let mut pay = Pay::default();
+    let token = buy(&before, &mut pay, &meter, vend(1)).await;
+    tell(&before, &mut meter, &token).await;
+    let reserved = quoted(&before, &meter, vend(8)).await;
+    let backup = store.backup();
+    let lost = buy(&before, &mut pay, &meter, vend(2)).await;
+    let paid = pays(&before, &mut pay, &meter, vend(3)).await;
+    drop((before, store));
+
+    let company = company_with(&backup, mark.clone());
+    does_nothing(&company, &meter, &paid, reserved).await;
+    let book = backup.meter(meter.number).await.unwrap().unwrap();
+    assert_eq!((book.counter, book.frozen), (1, false));
+    let done = company.restore(None, &pay).await.unwrap();
+    assert_eq!((done.epoch, done.meters), (1, 1));
+    assert_eq!(mark.kept(), backup.issued().await.unwrap());
+    let first = backup.waiting_token(meter.number).await.unwrap().unwrap();
+    tell(&company, &mut meter, &HexBytes(first.to_bytes())).await;
+    // What the books had forgotten was delivered late, and brings nothing again.
+    meter.deliver(&lost);
+    assert_eq!(meter.account.balance, 15_000);
+    let token = buy(&company, &mut pay, &meter, vend(4)).await;
+    assert_eq!(tell(&company, &mut meter, &token).await.balance, 20_000);
+}
+
+#[tokio::test]
+async fn an_epoch_is_begun_once_and_goes_on_until_every_meter_has_it() {
+    let (store, company, meter) = begin().await;
+    let mut pay = Pay::default();
+    buy(&company, &mut pay, &meter, vend(1)).await;
+    let mark = Mark::in_memory();
+    let company = company_with(&store, mark.clone());
+    let backup = store.backup();
+    let good = pay.payments[0].payment.clone();
+    pay.payments[0].payment = pay.payments[0].quote.clone();
+    let stopped = company.restore(None, &pay).await.unwrap_err();
+    assert!(
+        matches!(stopped, RestoreError::Statement(..)),
+        "{stopped:?}"
+    );
+    // Half-way: no meter is served, also those that were done.
+    assert_eq!(refused(company.sale(vend(1)).await), codes::BOOKS_RESTORED);
+    pay.payments[0].payment = good;
+    assert_eq!(company.restore(None, &pay).await.unwrap().epoch, 1);
+    // Done: that epoch is used, for these books and for those of before.
+    for store in [store, backup] {
+        let company = company_with(&store, mark.clone());
+        let used = company.restore(Some(1), &pay).await.unwrap_err();
+        let next = mark.kept().epoch + 1;
+        let told = format!("epoch 1 may have been used before; the next one is {next}");
+        assert_eq!(used.to_string(), told);
+        assert_eq!(company.restore(None, &pay).await.unwrap().epoch, next);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_marked_does_not_leave_and_is_not_lost() {
+    let (store, _, meter) = begin().await;
+    let mark = Mark::in_memory();
+    let company = company_with(&store, mark.clone());
+    let mut pay = Pay::default();
+    let paid = pays(&company, &mut pay, &meter, vend(1)).await;
+    mark.fail_writes(true);
+    assert_eq!(
+        refused(sell(&company, &paid, vend(1)).await),
+        codes::INTERNAL
+    );
+    // It is in the books, and no other way leads it out.
+    assert_eq!(store.issued().await.unwrap().tokens, 1);
+    assert_eq!(
+        refused(sell(&company, &paid, vend(1)).await),
+        codes::INTERNAL
+    );
+    assert_eq!(refused(company.sale(vend(1)).await), codes::INTERNAL);
+    let reported = StateReported {
+        meter: meter.number,
+        status: status(&company, &meter).await,
+    };
+    let told = company.report_state(reported.clone()).await;
+    assert_eq!(refused(told), codes::INTERNAL);
+    assert_eq!(mark.kept().tokens, 0);
+    mark.fail_writes(false);
+    let sale = sell(&company, &paid, vend(1)).await.unwrap();
+    assert_eq!((sale.seq, mark.kept().tokens), (1, 1));
+    let state = company.report_state(reported).await.unwrap();
+    assert_eq!(state.waiting, Some(sale.token));
+}
+
+/// Killed between the commit and the mark: the token is in the books, and is marked before it is shown.
+#[tokio::test]
+async fn a_mark_that_lags_follows_the_books() {
+    let (store, unmarked, meter) = begin().await;
+    let mut pay = Pay::default();
+    buy(&unmarked, &mut pay, &meter, vend(1)).await;
+    let mark = Mark::in_memory();
+    let company = company_with(&store, mark.clone());
+    assert_eq!(mark.kept().tokens, 0);
+    company.sale(vend(1)).await.unwrap();
+    assert_eq!(mark.kept().tokens, 1);
 }

@@ -8,7 +8,7 @@ use gas_api::Jws;
 use gas_api::company::{
     NoncesWanted, QuoteWanted, ReceiptReported, ReservationWanted, SaleState, SaleWanted,
 };
-use gas_company::{Company, KeyStore, NewMeter};
+use gas_company::{Company, KeyStore, Mark, NewMeter};
 use gas_http::{Clock, Entropy};
 use gas_statement::{Quote, Signed};
 use gas_tariff::Tariff;
@@ -26,6 +26,7 @@ fn company(bench: &Bench) -> Company {
     });
     Company::new(
         bench.store.clone(),
+        Mark::in_memory(),
         keys,
         company_key(),
         pay_key,

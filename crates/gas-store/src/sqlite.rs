@@ -26,9 +26,15 @@ pub struct Sqlite {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
+    /// The gas company's books were put back from a backup.
+    #[error(transparent)]
+    Behind(#[from] crate::company::Behind),
     /// A row holds what this program never writes.
     #[error("the database holds a broken row: {0}")]
     Corrupt(String),
+    /// The gas company's mark of what was issued cannot be written.
+    #[error(transparent)]
+    Mark(#[from] crate::company::MarkError),
     /// The schema could not be brought up to date.
     #[error("the database could not be migrated")]
     Migrate(#[from] sqlx::migrate::MigrateError),

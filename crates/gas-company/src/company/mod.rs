@@ -13,7 +13,7 @@ mod rotations;
 mod sales;
 mod states;
 
-pub use restore::RestoreError;
+pub use restore::{RestoreError, Restored};
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ use std::sync::Arc;
 use gas_http::{Clock, Entropy, Problem};
 use gas_sales::{MeterBook, Proven, prove_status};
 use gas_statement::{SigningKey, VerifyingKey};
-use gas_store::company::CompanyStore;
+use gas_store::company::{CompanyStore, Mark};
 use gas_token::{Status, peek};
 use gas_units::{MeterNumber, UnixMillis};
 
 use crate::keys::{KeyStore, KeysOfMeter};
-use crate::problems::{meter_unknown, not_proven};
+use crate::problems::{self, meter_unknown, not_proven};
 use crate::provision::{AddMeterError, NewMeter, Provisioned, provision};
 
 /// How long a payment may be begun for a quote, ms.
@@ -61,10 +61,11 @@ impl fmt::Debug for Company {
 }
 
 impl Company {
-    /// The company with its books and keys; `pay_key` is the payment server's.
+    /// The company with its books and their mark, and its keys; `pay_key` is the payment server's.
     #[must_use]
     pub fn new(
         store: CompanyStore,
+        mark: Mark,
         keys: KeyStore,
         statement_key: SigningKey,
         pay_key: VerifyingKey,
@@ -73,7 +74,7 @@ impl Company {
     ) -> Self {
         let statement_key = statement_key.remembering(STATEMENTS_REMEMBERED);
         Self(Arc::new(Inner {
-            store,
+            store: store.marked(mark),
             keys,
             own_key: statement_key.verifying_key(),
             statement_key,
@@ -114,7 +115,7 @@ impl Company {
 
     /// The book of a meter that somebody outside named.
     pub(crate) async fn book(&self, meter: MeterNumber) -> Result<MeterBook, Problem> {
-        let book = self.0.store.meter(meter).await.map_err(Problem::ours)?;
+        let book = self.0.store.meter(meter).await.map_err(problems::ours)?;
         book.ok_or_else(|| meter_unknown(meter))
     }
 

@@ -4,6 +4,7 @@ use gas_http::Problem;
 use gas_token::{Ask, Nonce, Tag, Tagged};
 
 use super::{Company, NONCE_VALID_MS};
+use crate::problems;
 
 /// Most challenges given at once.
 const COUNT_MAX: u8 = 8;
@@ -21,13 +22,13 @@ impl Company {
         let nonces = (0..wanted.count)
             .map(|_| self.0.entropy.bytes().map(Nonce))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(Problem::ours)?;
+            .map_err(problems::ours)?;
         let now = self.now();
         let expires_at_ms = now.plus_millis(NONCE_VALID_MS);
         self.store()
             .put_nonces(book.meter, &nonces, expires_at_ms, now)
             .await
-            .map_err(Problem::ours)?;
+            .map_err(problems::ours)?;
         let ask = |nonce| Tagged {
             message: Ask {
                 generation: book.generation,

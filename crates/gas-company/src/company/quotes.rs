@@ -17,7 +17,7 @@ impl Company {
     /// # Errors
     /// [`Problem`], as `PUT /v1/quotes/{vend_id}` answers it.
     pub async fn quote(&self, vend_id: VendId, wanted: QuoteWanted) -> Result<QuoteMade, Problem> {
-        let request = Sha256Digest::of(&serde_json::to_vec(&wanted).map_err(Problem::ours)?);
+        let request = Sha256Digest::of(&serde_json::to_vec(&wanted).map_err(problems::ours)?);
         let (book, keys, status) = self.prove_status(wanted.meter, &wanted.status.0).await?;
         let inquiry = Inquiry {
             vend_id,
@@ -38,7 +38,7 @@ impl Company {
                 self.now(),
             )
             .await
-            .map_err(Problem::ours)?;
+            .map_err(problems::ours)?;
         let problem = match outcome {
             QuoteOutcome::Quoted(quote) => {
                 return Ok(QuoteMade {

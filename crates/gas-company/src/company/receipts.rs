@@ -20,7 +20,7 @@ impl Company {
         vend_id: VendId,
         reported: ReceiptReported,
     ) -> Result<ReceiptBelieved, Problem> {
-        let sale = self.store().sale(vend_id).await.map_err(Problem::ours)?;
+        let sale = self.store().sale(vend_id).await.map_err(problems::ours)?;
         let sale = sale.ok_or_else(|| problems::vend_unknown(vend_id))?;
         let book = self.book(sale.meter).await?;
         let outcome = match self.learn(&book, sale.token, &reported).await {
@@ -67,7 +67,7 @@ impl Company {
     ) -> Result<BelievedState, Problem> {
         let book = self.book(meter).await?;
         let token = self.store().token(meter, Seq::from_bits(seq)).await;
-        let token = token.map_err(Problem::ours)?;
+        let token = token.map_err(problems::ours)?;
         let token = token.ok_or_else(|| problems::token_unknown(meter, seq))?;
         let outcome = self.learn(&book, token, &reported).await?;
         self.believed(&book, &outcome.learned).await
@@ -93,7 +93,7 @@ impl Company {
             .store()
             .report_receipt(seq, &receipt, &keys, self.statement_key(), self.now())
             .await;
-        learned.map_err(Problem::ours)
+        learned.map_err(problems::ours)
     }
 }
 

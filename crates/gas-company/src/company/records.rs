@@ -34,7 +34,7 @@ impl Company {
             .store()
             .keep_records(book.meter, &records, self.now())
             .await
-            .map_err(Problem::ours)?;
+            .map_err(problems::ours)?;
         match outcome {
             RecordsOutcome::Kept { new, newest } => Ok(RecordsBelieved { new, newest }),
             RecordsOutcome::Conflict(number) => Err(Problem::conflict(

@@ -27,10 +27,10 @@ impl Company {
             return Err(Problem::body_malformed("`reason` must be 1 to 500 bytes."));
         }
         let vend_id = wanted.vend_id;
-        let sale = self.store().sale(vend_id).await.map_err(Problem::ours)?;
+        let sale = self.store().sale(vend_id).await.map_err(problems::ours)?;
         let sale = sale.ok_or_else(|| problems::vend_unknown(vend_id))?;
         // Our own word, verified again: the books could have been written to by others.
-        let issue = Signed::<Issue>::verify(&sale.issue, self.own_key()).map_err(Problem::ours)?;
+        let issue = Signed::<Issue>::verify(&sale.issue, self.own_key()).map_err(problems::ours)?;
         let book = self.book(sale.meter).await?;
         let inquiry = RefundInquiry {
             refund_id,
@@ -41,7 +41,7 @@ impl Company {
             .store()
             .ask_refund(inquiry, &self.keys_of(&book), self.now())
             .await
-            .map_err(Problem::ours)?;
+            .map_err(problems::ours)?;
         match outcome {
             RefundOutcome::Stands(row) => self.shown_refund(&row).await,
             RefundOutcome::IdReused => Err(problems::refund_id_reused(refund_id)),
@@ -59,7 +59,7 @@ impl Company {
     /// [`Problem`], as `GET /v1/refunds/{refund_id}` answers it.
     pub async fn refund(&self, refund_id: RefundId) -> Result<Refund, Problem> {
         let row = self.store().refund(refund_id).await;
-        let row = row.map_err(Problem::ours)?;
+        let row = row.map_err(problems::ours)?;
         let row = row.ok_or_else(|| problems::refund_unknown(refund_id))?;
         self.shown_refund(&row).await
     }
@@ -69,7 +69,7 @@ impl Company {
             Some(seq) => self.store().token(row.meter, seq).await,
             None => Ok(None),
         };
-        let token = token.map_err(Problem::ours)?;
+        let token = token.map_err(problems::ours)?;
         Ok(Refund {
             refund_id: row.debit.refund_id,
             vend_id: row.debit.vend_id,

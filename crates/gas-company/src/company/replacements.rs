@@ -47,10 +47,10 @@ impl Company {
             .store()
             .replace(inquiry, &keys, self.statement_key(), self.now())
             .await
-            .map_err(Problem::ours)?;
+            .map_err(problems::ours)?;
         match outcome {
             ReplacementOutcome::Stands(row) => {
-                let row = self.carry_over(*row).await.map_err(Problem::ours)?;
+                let row = self.carry_over(*row).await.map_err(problems::ours)?;
                 self.shown_replacement(&row).await
             }
             ReplacementOutcome::IdReused => Err(problems::replacement_id_reused(replacement_id)),
@@ -67,7 +67,7 @@ impl Company {
     /// [`Problem`], as `GET /v1/replacements/{replacement_id}` answers it.
     pub async fn replacement(&self, replacement_id: ReplacementId) -> Result<Replacement, Problem> {
         let row = self.store().replacement(replacement_id).await;
-        let row = row.map_err(Problem::ours)?;
+        let row = row.map_err(problems::ours)?;
         let row = row.ok_or_else(|| problems::replacement_unknown(replacement_id))?;
         self.shown_replacement(&row).await
     }

@@ -26,7 +26,7 @@ impl Company {
             .store()
             .reserve(&quote, self.now())
             .await
-            .map_err(Problem::ours)?;
+            .map_err(problems::ours)?;
         match outcome {
             ReserveOutcome::Reserved => Ok(Reserved { vend_id }),
             ReserveOutcome::AlreadyIssued => Err(Problem::conflict(
@@ -45,18 +45,23 @@ impl Company {
     /// [`Problem`], as `DELETE /v1/reservations/{vend_id}` answers it.
     pub async fn release(&self, vend_id: VendId) -> Result<(), Problem> {
         let store = self.store();
-        if store.quote(vend_id).await.map_err(Problem::ours)?.is_none() {
+        if store
+            .quote(vend_id)
+            .await
+            .map_err(problems::ours)?
+            .is_none()
+        {
             return Err(problems::vend_unknown(vend_id));
         }
         let released = store.release(vend_id, self.now()).await;
-        released.map_err(Problem::ours)
+        released.map_err(problems::ours)
     }
 
     /// The quote that this server made for a vend, its signature verified again: the books could have
     /// been written to by others, the key could not.
     pub(super) async fn own_quote(&self, vend_id: VendId) -> Result<Signed<Quote>, Problem> {
-        let row = self.store().quote(vend_id).await.map_err(Problem::ours)?;
+        let row = self.store().quote(vend_id).await.map_err(problems::ours)?;
         let row = row.ok_or_else(|| problems::vend_unknown(vend_id))?;
-        Signed::verify(&row.quote, self.own_key()).map_err(Problem::ours)
+        Signed::verify(&row.quote, self.own_key()).map_err(problems::ours)
     }
 }

@@ -7,7 +7,7 @@ use gas_statement::{
     ChainError, Payment, Quote, RefundOrder, Refunded, Signed, StatementError, check_refund,
 };
 use gas_store::StoreError;
-use gas_store::company::{KnownPayment, RestoreOutcome};
+use gas_store::company::{EpochError, KnownPayment, RestoreOutcome};
 use gas_units::{MeterNumber, VendId};
 
 use super::Company;
@@ -20,8 +20,11 @@ pub enum RestoreError {
     /// Statements of a vend do not fit each other.
     #[error("statements of meter {0} do not fit each other; a person must look at them")]
     Chain(MeterNumber, #[source] ChainError),
+    /// The epoch cannot be begun.
+    #[error(transparent)]
+    Epoch(#[from] EpochError),
     /// The payment server has heard of a higher epoch.
-    #[error("the payment server knows of epoch {0}; run it again with a higher one")]
+    #[error("the payment server knows of epoch {0}; run it again with `--epoch` above that")]
     EpochUsed(u8),
     /// A meter of the books is gone.
     #[error("meter {0} is missing in the books")]
@@ -40,19 +43,40 @@ pub enum RestoreError {
     Store(#[from] StoreError),
 }
 
+/// What was restored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Restored {
+    /// The epoch that every meter has begun.
+    pub epoch: u8,
+    /// How many meters have begun it in this run.
+    pub meters: usize,
+}
+
 impl Company {
-    /// Company rule 6, after a backup was put back and before anyone is served: every meter begins `epoch`,
-    /// which must be above every epoch ever used, with what the payment server and these books know of its
-    /// payments. Again with the same epoch, it goes on where it was. Gives the number of meters.
+    /// Company rule 6, after a backup was put back and before anyone is served: every meter begins `epoch`
+    /// with what the payment server and these books know of its payments. The epoch must be above the
+    /// mark's; left out, it is the next. Again, it goes on where it was: no token leaves before all meters
+    /// are done.
     ///
     /// # Errors
     /// [`RestoreError`].
-    pub async fn restore(&self, epoch: u8, pay: &dyn PayPeer) -> Result<usize, RestoreError> {
-        let meters = self.store().meters().await?;
-        for meter in &meters {
-            self.restore_meter(*meter, epoch, pay).await?;
+    pub async fn restore(
+        &self,
+        epoch: Option<u8>,
+        pay: &dyn PayPeer,
+    ) -> Result<Restored, RestoreError> {
+        let epoch = self.store().begin_epoch(epoch).await?;
+        let mut meters = 0_usize;
+        loop {
+            let left = self.store().end_epoch(epoch).await?;
+            if left.is_empty() {
+                return Ok(Restored { epoch, meters });
+            }
+            meters = meters.saturating_add(left.len());
+            for meter in left {
+                self.restore_meter(meter, epoch, pay).await?;
+            }
         }
-        Ok(meters.len())
     }
 
     async fn restore_meter(

@@ -20,7 +20,7 @@ impl Company {
         let to = wanted.generation;
         let seal = |from| self.keys().key_change(meter, from, to);
         let changed = self.store().change_key(meter, to, seal, self.now()).await;
-        match changed.map_err(Problem::ours)? {
+        match changed.map_err(problems::ours)? {
             KeyChangeOutcome::Open(_) | KeyChangeOutcome::Done => self.key(meter).await,
             KeyChangeOutcome::Refused(refusal) => Err(problems::key_not_changed(refusal)),
         }
@@ -52,7 +52,7 @@ impl Company {
     ) -> Result<BelievedState, Problem> {
         let book = self.book(meter).await?;
         let change = self.store().key_change(meter, generation).await;
-        let change = change.map_err(Problem::ours)?;
+        let change = change.map_err(problems::ours)?;
         let change = change.ok_or_else(|| problems::key_change_unknown(meter, generation))?;
         let keys = self.keys_for(&book, &reported.receipt.0)?;
         let receipt = prove_receipt(&keys, &reported.receipt.0, change.token.tag);
@@ -61,7 +61,7 @@ impl Company {
             .store()
             .report_setting_receipt(&receipt, &keys, self.statement_key(), self.now())
             .await
-            .map_err(Problem::ours)?;
+            .map_err(problems::ours)?;
         self.believed(&book, &learned).await
     }
 
@@ -75,7 +75,7 @@ impl Company {
             return Ok(None);
         }
         let open = self.store().open_key_change(book.meter).await;
-        let open = open.map_err(Problem::ours)?;
+        let open = open.map_err(problems::ours)?;
         Ok(open.map(|row| HexBytes(row.token.to_bytes())))
     }
 
@@ -96,7 +96,7 @@ impl Company {
             .store()
             .token_under(Seq::from_bits(seq), &keys, self.now())
             .await;
-        match sealed.map_err(Problem::ours)? {
+        match sealed.map_err(problems::ours)? {
             ResealOutcome::Sealed(token) => Ok(SealedToken {
                 token: HexBytes(token.to_bytes()),
             }),
@@ -113,7 +113,7 @@ impl Company {
         generation: u8,
     ) -> Result<Option<Tag>, Problem> {
         let sealed = self.store().sealed(meter, seq, generation).await;
-        let sealed = sealed.map_err(Problem::ours)?;
+        let sealed = sealed.map_err(problems::ours)?;
         Ok(sealed.map(|token| token.tag))
     }
 }

@@ -27,7 +27,7 @@ impl Company {
             .store()
             .sell(&paid, &keys, self.statement_key(), self.now())
             .await
-            .map_err(Problem::ours)?;
+            .map_err(problems::ours)?;
         match outcome {
             SellOutcome::Issued(row) => Ok(view::sale(&row)),
             SellOutcome::IdReused => Err(problems::id_reused(vend_id)),
@@ -41,9 +41,9 @@ impl Company {
         vend_id: VendId,
         given: Option<&Jws>,
     ) -> Result<Signed<Quote>, Problem> {
-        let row = self.store().quote(vend_id).await.map_err(Problem::ours)?;
+        let row = self.store().quote(vend_id).await.map_err(problems::ours)?;
         let quote = match (row, given) {
-            (Some(row), _) => Signed::verify(&row.quote, self.own_key()).map_err(Problem::ours)?,
+            (Some(row), _) => Signed::verify(&row.quote, self.own_key()).map_err(problems::ours)?,
             (None, Some(given)) => Signed::<Quote>::verify(&given.0, self.own_key())
                 .map_err(|error| problems::not_our_quote(&error))?,
             (None, None) => return Err(problems::vend_unknown(vend_id)),
@@ -59,14 +59,14 @@ impl Company {
     /// # Errors
     /// [`Problem`], as `GET /v1/sales/{vend_id}` answers it.
     pub async fn sale(&self, vend_id: VendId) -> Result<Sale, Problem> {
-        let row = self.store().sale(vend_id).await.map_err(Problem::ours)?;
+        let row = self.store().sale(vend_id).await.map_err(problems::ours)?;
         let row = row.ok_or_else(|| problems::vend_unknown(vend_id))?;
         let seq = Seq::from_bits(row.seq);
         let book = self.book(row.meter).await?;
         let mut sale = view::sale(&row);
         if book.generation != row.token.message.generation {
             let resealed = self.store().sealed(row.meter, seq, book.generation).await;
-            let resealed = resealed.map_err(Problem::ours)?;
+            let resealed = resealed.map_err(problems::ours)?;
             sale.resealed = resealed.map(|token| HexBytes(token.to_bytes()));
         }
         Ok(sale)

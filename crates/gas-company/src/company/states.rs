@@ -22,7 +22,7 @@ impl Company {
             .store()
             .report_status(&status, &keys, self.statement_key(), self.now())
             .await
-            .map_err(Problem::ours)?;
+            .map_err(problems::ours)?;
         match outcome {
             StateOutcome::NonceNotLive => Err(problems::nonce_not_live()),
             StateOutcome::Learned(learned) => self.believed(&book, &learned).await,
@@ -55,7 +55,7 @@ impl Company {
     /// The newest token of a meter, while no believed state shows it.
     pub(super) async fn waiting(&self, meter: MeterNumber) -> Result<Option<HexBytes>, Problem> {
         let token = self.store().waiting_token(meter).await;
-        let token = token.map_err(Problem::ours)?;
+        let token = token.map_err(problems::ours)?;
         Ok(token.map(|token| HexBytes(token.to_bytes())))
     }
 }

@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use gas_api::company::{BelievedState, Nonces, QuoteMade, ReceiptBelieved, Refund, Sale};
 use gas_api::{HexBytes, Problem};
-use gas_company::{Company, KeyStore, NewMeter, add_meter, app};
+use gas_company::{Company, KeyStore, Mark, NewMeter, add_meter, app};
 use gas_http::{AccessKey, Callers, Clock, Entropy};
 use gas_statement::{Currency, Payment, Quote, Signed, SigningKey, quote_hash};
 use gas_store::company::CompanyStore;
@@ -149,6 +149,7 @@ pub(crate) struct Bench {
     dir: TempDir,
     pub(crate) router: Router,
     pub(crate) store: CompanyStore,
+    pub(crate) mark: Mark,
     pub(crate) meter: Meter,
     clock: Arc<AtomicI64>,
 }
@@ -179,6 +180,7 @@ impl Bench {
             dir,
             router: Router::new(),
             store,
+            mark: Mark::in_memory(),
             meter: Meter::new(METER),
             clock,
         };
@@ -195,6 +197,7 @@ impl Bench {
         let time = Arc::clone(&self.clock);
         Company::new(
             self.store.clone(),
+            self.mark.clone(),
             KeyStore::new(MasterKey::from_bytes(MASTER)),
             company_key(),
             pay_key().verifying_key(),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gas_api::pay::{self, RefundWanted};
-use gas_company::{Company, Dispatch, KeyStore, NewMeter, PayPeer, Provisioned};
+use gas_company::{Company, Dispatch, KeyStore, Mark, NewMeter, PayPeer, Provisioned};
 use gas_http::{BoxError, Clock, Entropy, Outbox as _};
 use gas_statement::{SigningKey, VerifyingKey};
 use gas_store::company::{CompanyStore, RefundState};
@@ -27,8 +27,8 @@ pub(crate) struct CompanyProgram {
     clock: Clock,
     entropy: Entropy,
     wire: Wire,
-    /// The epoch that its operator began last.
-    epoch: u8,
+    /// Lies outside of the disk that may be put back to a backup.
+    mark: Mark,
     running: Option<Running>,
 }
 
@@ -60,7 +60,7 @@ impl CompanyProgram {
                 Ok(())
             }),
             wire,
-            epoch: 0,
+            mark: Mark::in_memory(),
             running: None,
         })
     }
@@ -70,6 +70,7 @@ impl Program for CompanyProgram {
     fn start(&mut self) {
         let company = Company::new(
             self.disk.store.clone(),
+            self.mark.clone(),
             KeyStore::new(MasterKey::from_bytes(self.master)),
             SigningKey::from_bytes(&self.statement_key),
             self.pay_key.clone(),
@@ -180,19 +181,14 @@ impl Program for CompanyProgram {
     }
 
     fn put_back(&mut self) -> Result<bool, String> {
-        let put_back = self.disk.put_back()?;
-        if put_back {
-            self.epoch = self.epoch.checked_add(1).ok_or("all epochs are used")?;
-        }
-        Ok(put_back)
+        self.disk.put_back()
     }
 
     fn mend(&self) -> Option<Job<Ended>> {
         let company = self.running.as_ref()?.company.clone();
         let pay = Wired(self.wire.clone());
-        let epoch = self.epoch;
         Some(Box::pin(async move {
-            let restored = company.restore(epoch, &pay).await;
+            let restored = company.restore(None, &pay).await;
             Ended::Mended(restored.map(|_| ()).map_err(|error| error.to_string()))
         }))
     }

@@ -84,6 +84,8 @@ pub(super) async fn learn(
     key: &SigningKey,
     now: UnixMillis,
 ) -> Result<(Learned, MeterBook), StoreError> {
+    // Books behind the mark would take what they have forgotten for a contradiction.
+    tx.agree().await?;
     let told = &message.told;
     let row = tx.load_book(told.meter()).await?;
     let logged = logged(tx, told).await?;

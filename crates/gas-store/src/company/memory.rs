@@ -15,7 +15,7 @@ use gas_units::{MeterNumber, RefundId, ReplacementId, UnixMillis, VendId};
 
 use super::tx::{BookRow, IssueKind, IssueRow, NewAlarm, NewQuote, Reservation, ReservationState};
 use super::{
-    Alarm, Effect, KeyChangeRow, QuoteRow, RefundRow, RefundState, ReplacementRow, SaleRow,
+    Alarm, Effect, Issued, KeyChangeRow, QuoteRow, RefundRow, RefundState, ReplacementRow, SaleRow,
 };
 use crate::memory::{Memory, MemoryTx};
 use crate::outbox::{
@@ -38,6 +38,8 @@ pub(super) struct Tables {
     meters: Table<MeterNumber, BookRow>,
     /// No row of it is ever changed or removed.
     issue_log: Table<(MeterNumber, Seq), IssueRow>,
+    /// One row, once an epoch was begun by every meter.
+    epoch: Table<(), u8>,
     nonces: Table<(MeterNumber, Nonce), NonceRow>,
     nonces_expiry: Table<(UnixMillis, MeterNumber, Nonce), ()>,
     quotes: Table<VendId, QuoteRow>,
@@ -99,6 +101,11 @@ pub(super) fn meters(tx: &Tx) -> Result<Vec<MeterNumber>, StoreError> {
     Ok(tx.meters.keys().copied().collect())
 }
 
+pub(super) fn meters_before(tx: &Tx, epoch: u8) -> Result<Vec<MeterNumber>, StoreError> {
+    let below = tx.meters.iter().filter(|(_, row)| row.book.epoch < epoch);
+    Ok(below.map(|(meter, _)| *meter).collect())
+}
+
 pub(super) fn insert_book(tx: &mut Tx, book: &MeterBook) -> Result<(), StoreError> {
     let row = BookRow {
         book: book.clone(),
@@ -130,7 +137,7 @@ pub(super) const fn save_state(
     Ok(())
 }
 
-pub(super) fn find_issue(
+pub(super) fn read_issue(
     tx: &Tx,
     meter: MeterNumber,
     seq: Seq,
@@ -138,7 +145,7 @@ pub(super) fn find_issue(
     Ok(tx.issue_log.get(&(meter, seq)).cloned())
 }
 
-pub(super) fn insert_issue(tx: &mut Tx, row: &IssueRow) -> Result<(), StoreError> {
+pub(super) fn log_issue(tx: &mut Tx, row: &IssueRow) -> Result<Issued, StoreError> {
     let key = (row.meter, row.seq);
     named(tx.meters.contains_key(&row.meter), "issue_log.meter")?;
     let sold = |vend_id: VendId| tx.sales.contains_key(&vend_id);
@@ -146,7 +153,21 @@ pub(super) fn insert_issue(tx: &mut Tx, row: &IssueRow) -> Result<(), StoreError
         return Err(StoreError::Unique("issue_log.vend_id"));
     }
     let rule = "issue_log.meter, issue_log.seq";
-    tx.insert(rule, |t| &mut t.issue_log, key, row.clone())
+    tx.insert(rule, |t| &mut t.issue_log, key, row.clone())?;
+    issued(tx)
+}
+
+pub(super) fn issued(tx: &Tx) -> Result<Issued, StoreError> {
+    let epoch = tx.epoch.get(&()).copied().unwrap_or_default();
+    let tokens = u64::try_from(tx.issue_log.len())
+        .map_err(|_| StoreError::Corrupt("more tokens than can be counted".to_owned()))?;
+    Ok(Issued { epoch, tokens })
+}
+
+pub(super) fn raise_epoch(tx: &mut Tx, epoch: u8) -> Result<Issued, StoreError> {
+    let epoch = issued(tx)?.epoch.max(epoch);
+    tx.put(|t| &mut t.epoch, (), epoch);
+    issued(tx)
 }
 
 pub(super) fn forget_nonces(tx: &mut Tx, now: UnixMillis) -> Result<(), StoreError> {
@@ -254,7 +275,7 @@ pub(super) fn put_reservation(
     Ok(())
 }
 
-pub(super) fn find_sale(tx: &Tx, vend_id: VendId) -> Result<Option<SaleRow>, StoreError> {
+pub(super) fn read_sale(tx: &Tx, vend_id: VendId) -> Result<Option<SaleRow>, StoreError> {
     Ok(tx.sales.get(&vend_id).cloned())
 }
 

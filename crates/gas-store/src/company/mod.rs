@@ -6,6 +6,7 @@
 //! [`PaidQuote`](gas_sales::PaidQuote) only: what was not proven cannot be stored.
 
 mod learn;
+mod mark;
 mod memory;
 mod outbox;
 mod quotes;
@@ -34,6 +35,7 @@ use crate::sqlite::{Sqlite, StoreError};
 use tx::{Backend, NewAlarm, Tx};
 
 pub use learn::{Learned, StateOutcome};
+pub use mark::{Behind, EpochError, Issued, Mark, MarkError};
 pub use outbox::Effect;
 pub use quotes::{QuoteOutcome, QuoteRow};
 pub use records::RecordsOutcome;
@@ -51,6 +53,7 @@ pub use sales::{ReceiptOutcome, SaleRow, SellOutcome};
 pub struct CompanyStore {
     db: Backend,
     gate: Gate,
+    mark: Option<Mark>,
 }
 
 /// What came of adding a meter.
@@ -83,8 +86,11 @@ impl CompanyStore {
     pub async fn open(file: &Path) -> Result<Self, StoreError> {
         let db = Sqlite::open(file, &sqlx::migrate!("migrations/sqlite/company")).await?;
         let db = Backend::Sqlite(db);
-        let gate = Gate::default();
-        Ok(Self { db, gate })
+        Ok(Self {
+            db,
+            gate: Gate::default(),
+            mark: None,
+        })
     }
 
     /// An empty store that ends with its last clone. Its futures are ready at the first poll.
@@ -93,6 +99,7 @@ impl CompanyStore {
         Self {
             db: Backend::Memory(Memory::default()),
             gate: Gate::default(),
+            mark: None,
         }
     }
 
@@ -104,8 +111,11 @@ impl CompanyStore {
             Backend::Memory(store) => Backend::Memory(store.backup()),
             Backend::Sqlite(db) => Backend::Sqlite(db.clone()),
         };
-        let gate = self.gate.clone();
-        Self { db, gate }
+        Self {
+            db,
+            gate: self.gate.clone(),
+            mark: self.mark.clone(),
+        }
     }
 
     /// A store in memory from now on refuses every change as on a full disk, or none; reading goes on. A
@@ -144,12 +154,12 @@ impl CompanyStore {
 
     async fn begin(&self) -> Result<Tx, StoreError> {
         self.gate.pass().await;
-        self.db.begin().await
+        Ok(self.db.begin().await?.marked(self.mark.clone()))
     }
 
     async fn read(&self) -> Result<Tx, StoreError> {
         self.gate.pass().await;
-        self.db.read().await
+        Ok(self.db.read().await?.marked(self.mark.clone()))
     }
 
     /// Takes a meter into the books. A meter that is there already stays as it is.

@@ -65,6 +65,7 @@ impl CompanyStore {
         now: UnixMillis,
     ) -> Result<QuoteOutcome, StoreError> {
         let mut tx = self.begin().await?;
+        tx.agree().await?;
         if let Some(known) = tx.find_quote(inquiry.vend_id).await? {
             return Ok(if known.request == request {
                 QuoteOutcome::Quoted(known.quote)

@@ -32,6 +32,7 @@ impl CompanyStore {
     ) -> Result<ReserveOutcome, StoreError> {
         let quote = quote.statement();
         let mut tx = self.begin().await?;
+        tx.agree().await?;
         if tx.find_sale(quote.vend_id).await?.is_some() {
             return Ok(ReserveOutcome::AlreadyIssued);
         }

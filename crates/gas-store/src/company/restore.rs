@@ -62,7 +62,7 @@ impl CompanyStore {
         key: &SigningKey,
         now: UnixMillis,
     ) -> Result<RestoreOutcome, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin().await?.restoring();
         let row = tx.load_book(meter).await?;
         if row.book.epoch == epoch && row.book.counter == 1 && knows_all(&mut tx, known).await? {
             return Ok(RestoreOutcome::Begun);

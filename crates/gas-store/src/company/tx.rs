@@ -7,6 +7,7 @@ use gas_units::{MeterNumber, RefundId, ReplacementId, UnixMillis, VendId};
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite as Engine, SqliteConnection, Transaction};
 
+use super::mark::{Issued, Mark, Marking};
 use super::{
     Alarm, Effect, KeyChangeRow, QuoteRow, RefundRow, ReplacementRow, SaleRow, memory, sql,
 };
@@ -22,12 +23,17 @@ pub(super) enum Backend {
 }
 
 /// A transaction. Dropped without [`Tx::commit`], it has changed nothing.
-pub(super) enum Tx {
+pub(super) struct Tx {
+    rows: Rows,
+    pub(super) marking: Marking,
+}
+
+enum Rows {
     Sqlite(SqliteTx),
     Memory(MemoryTx<memory::Tables>),
 }
 
-pub(super) enum SqliteTx {
+enum SqliteTx {
     Reading(PoolConnection<Engine>),
     Writing(Transaction<'static, Engine>),
 }
@@ -138,18 +144,18 @@ pub(super) struct NewAlarm<'a> {
 impl Backend {
     /// Begins a write.
     pub(super) async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(match self {
-            Self::Sqlite(db) => Tx::Sqlite(SqliteTx::Writing(db.begin().await?)),
-            Self::Memory(store) => Tx::Memory(store.begin()),
-        })
+        Ok(Tx::of(match self {
+            Self::Sqlite(db) => Rows::Sqlite(SqliteTx::Writing(db.begin().await?)),
+            Self::Memory(store) => Rows::Memory(store.begin()),
+        }))
     }
 
     /// For reading only: sees the last commit, and keeps no writer waiting.
     pub(super) async fn read(&self) -> Result<Tx, StoreError> {
-        Ok(match self {
-            Self::Sqlite(db) => Tx::Sqlite(SqliteTx::Reading(db.readers().acquire().await?)),
-            Self::Memory(store) => Tx::Memory(store.begin()),
-        })
+        Ok(Tx::of(match self {
+            Self::Sqlite(db) => Rows::Sqlite(SqliteTx::Reading(db.readers().acquire().await?)),
+            Self::Memory(store) => Rows::Memory(store.begin()),
+        }))
     }
 }
 
@@ -170,13 +176,68 @@ impl SqliteTx {
 }
 
 impl Tx {
-    /// Keeps what was written.
-    pub(super) async fn commit(self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(SqliteTx::Writing(tx)) => Ok(tx.commit().await?),
-            Self::Sqlite(SqliteTx::Reading(_)) => Ok(()),
-            Self::Memory(tx) => tx.commit(),
+    fn of(rows: Rows) -> Self {
+        let marking = Marking::default();
+        Self { rows, marking }
+    }
+
+    /// This transaction holds what it issues, or shows, against the mark.
+    pub(super) fn marked(mut self, mark: Option<Mark>) -> Self {
+        self.marking.mark = mark;
+        self
+    }
+
+    /// This transaction restores books that are behind the mark.
+    pub(super) const fn restoring(mut self) -> Self {
+        self.marking.restores = true;
+        self
+    }
+
+    /// Whether nobody else changes anything while this transaction lasts.
+    pub(super) const fn is_alone(&self) -> bool {
+        match self.rows {
+            Rows::Sqlite(SqliteTx::Writing(_)) | Rows::Memory(_) => true,
+            Rows::Sqlite(SqliteTx::Reading(_)) => false,
         }
+    }
+
+    /// Keeps what was written; then the mark is raised to what was issued.
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        match self.rows {
+            Rows::Sqlite(SqliteTx::Writing(tx)) => tx.commit().await?,
+            Rows::Sqlite(SqliteTx::Reading(_)) => {}
+            Rows::Memory(tx) => tx.commit()?,
+        }
+        self.marking.committed().await
+    }
+
+    /// What the issue log holds of a meter at a sequence above 0. What is found may be shown.
+    pub(super) async fn find_issue(
+        &mut self,
+        meter: MeterNumber,
+        seq: Seq,
+    ) -> Result<Option<IssueRow>, StoreError> {
+        let found = self.read_issue(meter, seq).await?;
+        self.agree().await?;
+        Ok(found)
+    }
+
+    /// The sale of a vend, with its token, which may be shown.
+    pub(super) async fn find_sale(
+        &mut self,
+        vend_id: VendId,
+    ) -> Result<Option<SaleRow>, StoreError> {
+        let found = self.read_sale(vend_id).await?;
+        self.agree().await?;
+        Ok(found)
+    }
+
+    /// Logs a token.
+    pub(super) async fn insert_issue(&mut self, row: &IssueRow) -> Result<(), StoreError> {
+        self.may_issue(row.seq.epoch()).await?;
+        let issued = self.log_issue(row).await?;
+        self.marking.issued = Some(issued);
+        Ok(())
     }
 
     /// Saves something to be done, in this transaction; `about` says for which vend or replacement. Again,
@@ -187,11 +248,11 @@ impl Tx {
         about: &str,
         due_at: UnixMillis,
     ) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(tx) => {
+        match &mut self.rows {
+            Rows::Sqlite(tx) => {
                 outbox::put(tx.writing()?, &effect.id(), about, effect, due_at).await
             }
-            Self::Memory(tx) => {
+            Rows::Memory(tx) => {
                 memory::put_effect(tx, effect, due_at);
                 Ok(())
             }
@@ -204,9 +265,9 @@ impl Tx {
         effect: &Effect,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(tx) => outbox::done(tx.writing()?, &effect.id(), now).await,
-            Self::Memory(tx) => {
+        match &mut self.rows {
+            Rows::Sqlite(tx) => outbox::done(tx.writing()?, &effect.id(), now).await,
+            Rows::Memory(tx) => {
                 memory::done(tx, effect);
                 Ok(())
             }
@@ -230,9 +291,9 @@ macro_rules! row_operations {
                 &mut self,
                 $($argument: $type,)*
             ) -> Result<$answer, StoreError> {
-                match self {
-                    Self::Sqlite(tx) => sql::$name(tx.connection(), $($argument),*).await,
-                    Self::Memory(tx) => memory::$name(tx, $($argument),*),
+                match &mut self.rows {
+                    Rows::Sqlite(tx) => sql::$name(tx.connection(), $($argument),*).await,
+                    Rows::Memory(tx) => memory::$name(tx, $($argument),*),
                 }
             })*
         }
@@ -252,10 +313,16 @@ row_operations! {
     /// Saves the newest believed state, told by `message`.
     save_state(meter: MeterNumber, believed: &BelievedState, message: &[u8]) -> ();
 
-    /// What the issue log holds of a meter at a sequence above 0.
-    find_issue(meter: MeterNumber, seq: Seq) -> Option<IssueRow>;
-    /// Logs a token.
-    insert_issue(row: &IssueRow) -> ();
+    /// For [`Tx::find_issue`] only.
+    read_issue(meter: MeterNumber, seq: Seq) -> Option<IssueRow>;
+    /// For [`Tx::insert_issue`] only: logs a token and counts it.
+    log_issue(row: &IssueRow) -> Issued;
+    /// How far all meters together have been issued to.
+    issued() -> Issued;
+    /// The meters whose epoch is below this one.
+    meters_before(epoch: u8) -> Vec<MeterNumber>;
+    /// Every meter has begun this epoch, or a higher one is begun already.
+    raise_epoch(epoch: u8) -> Issued;
 
     /// Forgets challenges that have expired.
     forget_nonces(now: UnixMillis) -> ();
@@ -276,8 +343,8 @@ row_operations! {
     /// Saves the reservation of a vend.
     put_reservation(vend_id: VendId, reservation: &Reservation) -> ();
 
-    /// The sale of a vend.
-    find_sale(vend_id: VendId) -> Option<SaleRow>;
+    /// For [`Tx::find_sale`] only.
+    read_sale(vend_id: VendId) -> Option<SaleRow>;
     /// Keeps a sale, whose token is logged, and its payment (compact JWS).
     insert_sale(sale: &SaleRow, payment: &str) -> ();
     /// Quote and payment (compact JWS) of a meter's sales, by vend.

@@ -105,6 +105,19 @@ pub(in crate::company) async fn meters(
     meters.collect()
 }
 
+pub(in crate::company) async fn meters_before(
+    connection: &mut SqliteConnection,
+    epoch: u8,
+) -> Result<Vec<MeterNumber>, StoreError> {
+    let rows: Vec<(String,)> =
+        sqlx::query_as("SELECT meter FROM meters WHERE epoch < ? ORDER BY meter")
+            .bind(epoch)
+            .fetch_all(connection)
+            .await?;
+    let meters = rows.iter().map(|(meter,)| parse("meters.meter", meter));
+    meters.collect()
+}
+
 pub(in crate::company) async fn insert_book(
     connection: &mut SqliteConnection,
     book: &MeterBook,

@@ -6,8 +6,8 @@ use gas_units::{MeterNumber, UnixMillis};
 use sqlx::SqliteConnection;
 
 use super::{parse, token};
-use crate::company::Alarm;
 use crate::company::tx::{IssueKind, IssueRow, NewAlarm};
+use crate::company::{Alarm, Issued};
 use crate::sqlite::StoreError;
 
 #[derive(sqlx::FromRow)]
@@ -20,7 +20,7 @@ struct IssueColumns {
     issued_at_ms: i64,
 }
 
-pub(in crate::company) async fn find_issue(
+pub(in crate::company) async fn read_issue(
     connection: &mut SqliteConnection,
     meter: MeterNumber,
     seq: Seq,
@@ -50,10 +50,10 @@ pub(in crate::company) async fn find_issue(
     }))
 }
 
-pub(in crate::company) async fn insert_issue(
+pub(in crate::company) async fn log_issue(
     connection: &mut SqliteConnection,
     row: &IssueRow,
-) -> Result<(), StoreError> {
+) -> Result<Issued, StoreError> {
     sqlx::query(
         "INSERT INTO issue_log (meter, seq, kind, total, tag, tid, vend_id, token, issued_at_ms)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -67,9 +67,40 @@ pub(in crate::company) async fn insert_issue(
     .bind(row.vend_id.map(|vend_id| vend_id.to_string()))
     .bind(row.token.to_bytes())
     .bind(row.issued_at.millis())
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    let counted: (u8, i64) =
+        sqlx::query_as("UPDATE issued SET tokens = tokens + 1 RETURNING epoch, tokens")
+            .fetch_one(connection)
+            .await?;
+    as_issued(counted)
+}
+
+pub(in crate::company) async fn issued(
+    connection: &mut SqliteConnection,
+) -> Result<Issued, StoreError> {
+    let row: (u8, i64) = sqlx::query_as("SELECT epoch, tokens FROM issued")
+        .fetch_one(connection)
+        .await?;
+    as_issued(row)
+}
+
+pub(in crate::company) async fn raise_epoch(
+    connection: &mut SqliteConnection,
+    epoch: u8,
+) -> Result<Issued, StoreError> {
+    let row: (u8, i64) =
+        sqlx::query_as("UPDATE issued SET epoch = MAX(epoch, ?) RETURNING epoch, tokens")
+            .bind(epoch)
+            .fetch_one(connection)
+            .await?;
+    as_issued(row)
+}
+
+fn as_issued((epoch, tokens): (u8, i64)) -> Result<Issued, StoreError> {
+    let tokens = u64::try_from(tokens)
+        .map_err(|_| StoreError::Corrupt(format!("issued.tokens: {tokens}")))?;
+    Ok(Issued { epoch, tokens })
 }
 
 pub(in crate::company) async fn forget_nonces(

@@ -4,7 +4,7 @@ use gas_token::{Seq, Tagged, Total};
 use gas_units::{MeterNumber, UnixMillis};
 use sqlx::SqliteConnection;
 
-use super::{broken, find_issue, token};
+use super::{broken, read_issue, token};
 use crate::company::KeyChangeRow;
 use crate::company::tx::IssueRow;
 use crate::sqlite::StoreError;
@@ -22,7 +22,7 @@ pub(in crate::company) async fn issues_after(
             .await?;
     let mut issues = Vec::new();
     for (seq,) in seqs {
-        issues.extend(find_issue(&mut *connection, meter, Seq::from_bits(seq)).await?);
+        issues.extend(read_issue(&mut *connection, meter, Seq::from_bits(seq)).await?);
     }
     Ok(issues)
 }

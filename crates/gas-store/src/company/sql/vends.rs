@@ -113,7 +113,7 @@ pub(in crate::company) async fn put_reservation(
     Ok(())
 }
 
-pub(in crate::company) async fn find_sale(
+pub(in crate::company) async fn read_sale(
     connection: &mut SqliteConnection,
     vend_id: VendId,
 ) -> Result<Option<SaleRow>, StoreError> {

@@ -1,6 +1,7 @@
 //! The company's store: what its tables hold, and that both backends give the same answers.
 
 mod conformance;
+mod mark;
 mod memory;
 mod migrations;
 mod refunds;
