@@ -226,7 +226,7 @@ async fn a_receipt_for_a_forgotten_token_is_answered_once_the_meter_has_shown_th
     drop((before, store));
 
     let company = company(&backup);
-    company.restore(1, &pay).await.unwrap();
+    company.restore(Some(1), &pay).await.unwrap();
     let report = async || {
         let reported = ReceiptReported {
             receipt: receipt.clone(),
