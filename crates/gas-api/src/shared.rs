@@ -1,8 +1,9 @@
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use gas_units::{Money, Volume};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// What a customer asks for.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -15,9 +16,28 @@ pub enum Want {
 }
 
 /// A signed statement: compact JWS, as it was signed. That it is here says nothing about its signature.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct Jws(pub String);
+/// Clones share the text.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(from = "String")]
+pub struct Jws(pub Arc<str>);
+
+impl From<String> for Jws {
+    fn from(compact: String) -> Self {
+        Self(compact.into())
+    }
+}
+
+impl From<&str> for Jws {
+    fn from(compact: &str) -> Self {
+        Self(compact.into())
+    }
+}
+
+impl Serialize for Jws {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
 
 /// A SHA-256 digest: 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]

@@ -79,8 +79,8 @@ impl Dispatch {
         let order = row.order.clone().ok_or(NotDone::Missing("the order"))?;
         let quote = store.quote(row.debit.vend_id).await?;
         let wanted = RefundWanted {
-            order: Jws(order),
-            quote: Jws(quote.ok_or(NotDone::Missing("the quote"))?.quote),
+            order: order.into(),
+            quote: quote.ok_or(NotDone::Missing("the quote"))?.quote.into(),
         };
         let pay = self.pay.as_ref().ok_or(NotDone::NoPay)?;
         let answer = pay.refund(refund_id, wanted).await?;

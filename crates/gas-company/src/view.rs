@@ -18,8 +18,8 @@ pub(crate) fn sale(row: &SaleRow) -> Sale {
         amount_fen: row.amount_fen,
         token: HexBytes(row.token.to_bytes()),
         resealed: None,
-        issue: Jws(row.issue.clone()),
-        settlement: row.settlement.clone().map(Jws),
+        issue: row.issue.as_str().into(),
+        settlement: row.settlement.clone().map(Jws::from),
     }
 }
 

@@ -142,7 +142,7 @@ impl PayPeer for Pay {
                 state: gas_api::pay::RefundState::Ordered,
                 amount_fen: amount,
                 trouble: None,
-                refunded: Some(Jws(refunded.into_parts().0)),
+                refunded: Some(Jws(refunded.shared_compact())),
             })
         })
     }
@@ -257,7 +257,7 @@ impl<'a> Run<'a> {
         };
         let payment = Signed::sign(&pay_key(), payment).unwrap();
         let wanted = SaleWanted {
-            payment: Jws(payment.into_parts().0),
+            payment: Jws(payment.shared_compact()),
             quote: None,
         };
         self.company.sell(vend_id, wanted).await.unwrap()

@@ -79,7 +79,7 @@ fn done(order: &Signed<RefundOrder>, key: u8, more: i64) -> Jws {
         refunded_at_ms: statement.ordered_at_ms.plus_millis(60_000),
     };
     let signed = Signed::sign(&SigningKey::from_bytes(&[key; 32]), refunded).unwrap();
-    Jws(signed.into_parts().0)
+    Jws(signed.into_parts().0.into())
 }
 
 impl PayPeer for Pay {

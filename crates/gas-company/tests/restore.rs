@@ -95,7 +95,7 @@ async fn pays(company: &Company, pay: &mut Pay, meter: &Meter, vend_id: VendId) 
         transaction_id: "2".to_owned(),
         paid_at_ms: NOW,
     };
-    let payment = Jws(Signed::sign(&pay_key(), payment).unwrap().into_parts().0);
+    let payment = Jws(Signed::sign(&pay_key(), payment).unwrap().shared_compact());
     let paid = MeterPayment {
         quote: made.quote,
         payment,

@@ -59,7 +59,7 @@ async fn a_vend_by_the_methods_alone() {
     let quote = Signed::<Quote>::verify(&made.quote.0, &company_key().verifying_key()).unwrap();
     let payment = Signed::sign(&pay_key(), bench.payment(&quote)).unwrap();
     let wanted = SaleWanted {
-        payment: Jws(payment.into_parts().0),
+        payment: Jws(payment.shared_compact()),
         quote: None,
     };
     let sale = company.sell(vend(1), wanted).await.unwrap();

@@ -258,7 +258,7 @@ impl Desk {
             amount_fen: tender.amount(),
             order_no: tender.order_no().to_owned(),
             payment_request: request,
-            payment: row.payment.clone().map(Jws),
+            payment: row.payment.clone().map(Jws::from),
             refund: refund.as_ref().map(refunds::shown),
         })
     }

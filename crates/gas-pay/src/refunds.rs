@@ -298,10 +298,10 @@ impl Desk {
     pub async fn meter_payments(&self, meter: MeterNumber) -> Result<MeterPayments, Problem> {
         let paid = self.store.paid_of(meter).await.map_err(Problem::ours)?;
         let payments = paid.into_iter().map(|row| MeterPayment {
-            quote: Jws(row.quote),
-            payment: Jws(row.payment),
-            refund_order: row.order.map(Jws),
-            refunded: row.refunded.map(Jws),
+            quote: row.quote.into(),
+            payment: row.payment.into(),
+            refund_order: row.order.map(Jws::from),
+            refunded: row.refunded.map(Jws::from),
         });
         Ok(MeterPayments {
             meter,
@@ -343,7 +343,7 @@ pub(crate) fn shown(row: &RefundRow) -> ShownRefund {
         },
         amount_fen: refund.amount(),
         trouble,
-        refunded: row.refunded.clone().map(Jws),
+        refunded: row.refunded.clone().map(Jws::from),
     }
 }
 

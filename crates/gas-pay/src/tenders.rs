@@ -30,7 +30,7 @@ impl Desk {
                 )
             })?;
         let row = match self.store.find(vend_id).await.map_err(Problem::ours)? {
-            Some(row) if row.quote == wanted.quote.0 => row,
+            Some(row) if row.quote == *wanted.quote.0 => row,
             Some(_) => {
                 return Err(Problem::conflict(
                     codes::ID_REUSED,

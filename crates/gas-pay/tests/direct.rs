@@ -213,7 +213,7 @@ impl Bench {
 
     async fn open(&self, number: u8) -> TenderState {
         let wanted = TenderWanted {
-            quote: Jws(quote(number).compact().to_owned()),
+            quote: Jws(quote(number).compact().into()),
             presentation: Presentation::Native,
         };
         self.desk.open(vend(number), wanted).await.unwrap().state
@@ -373,8 +373,8 @@ fn order(signer: &SigningKey, change: impl FnOnce(&mut RefundOrder)) -> Signed<R
 
 fn wanted(order: &Signed<RefundOrder>) -> RefundWanted {
     RefundWanted {
-        order: Jws(order.compact().to_owned()),
-        quote: Jws(quote(1).compact().to_owned()),
+        order: Jws(order.compact().into()),
+        quote: Jws(quote(1).compact().into()),
     }
 }
 
@@ -463,9 +463,9 @@ async fn the_companys_order_gives_the_money_back_once_and_everybody_is_told() {
         let [paid] = &paid[..] else {
             panic!("{paid:?}");
         };
-        assert_eq!(paid.quote.0, quote(1).compact());
-        assert_eq!(paid.payment.0, payment().compact());
-        assert_eq!(paid.refund_order.as_ref().unwrap().0, order.compact());
+        assert_eq!(&*paid.quote.0, quote(1).compact());
+        assert_eq!(&*paid.payment.0, payment().compact());
+        assert_eq!(&*paid.refund_order.as_ref().unwrap().0, order.compact());
         assert_eq!(paid.refunded, ended.refunded);
     }
 }
@@ -482,10 +482,10 @@ async fn no_money_goes_back_for_anything_but_the_companys_order_for_this_payment
         let other_id = bench.desk.refund(refund_id(2), wanted(&good)).await;
         assert_eq!(code(other_id), differs);
         let mut other_quote = wanted(&good);
-        other_quote.quote = Jws(quote(2).compact().to_owned());
+        other_quote.quote = Jws(quote(2).compact().into());
         let refused = bench.desk.refund(refund_id(1), other_quote.clone()).await;
         assert_eq!(code(refused), differs);
-        other_quote.quote = Jws(good.compact().to_owned());
+        other_quote.quote = Jws(good.compact().into());
         let refused = bench.desk.refund(refund_id(1), other_quote).await;
         assert_eq!(code(refused), forged);
         let changes: [fn(&mut RefundOrder); 4] = [
@@ -587,7 +587,7 @@ async fn once_a_meters_facts_were_given_out_orders_of_older_epochs_are_refused()
         let paid = bench.desk.meter_payments(meter()).await.unwrap();
         assert_eq!(
             paid.payments[0].refund_order,
-            Some(Jws(new.compact().to_owned()))
+            Some(Jws(new.compact().into()))
         );
         let elsewhere = "00110000123457".parse().unwrap();
         let none = bench.desk.meter_payments(elsewhere).await.unwrap();

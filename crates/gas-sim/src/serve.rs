@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use gas_http::{BoxError, DueEffect, Outbox, Problem};
+use gas_units::UnixMillis;
 
 use crate::event::Event;
 use crate::executor::Target;
-use crate::executor::{Job, Turn, turn};
+use crate::executor::{Job, Turn, finish, turn};
 use crate::fault::Fault;
 use crate::net::{Ask, Asker, Failure, Outcome, To};
 use crate::server::{Ended, Purpose, Task};
@@ -141,7 +142,7 @@ impl World {
             (Purpose::Effect { id, attempts, lane }, Ended::Performed(Err(error))) => {
                 self.sim
                     .line(|| format!("server {place}: {id} not done: {error:?}"));
-                if let Err(error) = self.servers[place].postpone(lane, id, attempts) {
+                if let Err(error) = self.servers[place].postpone(lane, &id, attempts) {
                     self.sim
                         .line(|| format!("server {place}: an effect cannot be put off: {error}"));
                 }
@@ -195,46 +196,56 @@ impl World {
 
     /// Reads the outboxes, starts what is due, and comes back when something will be.
     pub(crate) fn pump(&mut self, place: usize) {
+        if !self.servers[place].serves() {
+            return;
+        }
         let life = self.servers[place].life();
+        let mut first: Option<u64> = None;
         for lane in 0..self.servers[place].program.lanes() {
+            if let Some(wait) = self.pump_lane(place, lane) {
+                first = Some(first.map_or(wait, |first| first.min(wait)));
+            }
             if self.servers[place].life() != life || !self.servers[place].serves() {
                 return;
             }
-            self.pump_lane(place, lane);
+        }
+        if let Some(wait) = first
+            && self.servers[place].pumps_at(self.sim.now + wait)
+        {
+            self.sim.schedule(wait, Event::Pump(place));
         }
     }
 
-    fn pump_lane(&mut self, place: usize, lane: usize) {
+    /// Tells how long it may go unread; `None` while nothing is in it.
+    fn pump_lane(&mut self, place: usize, lane: usize) -> Option<u64> {
         let life = self.servers[place].life();
         let now = self.servers[place].time();
         let under_way = self.servers[place].under_way(lane);
-        let Some(next) = self.servers[place].next_due(lane) else {
-            return;
-        };
+        let next = self.servers[place].next_due(lane)?;
         let wait = next.millis().saturating_sub(now.millis());
         // So far off only where a clock was ahead: the store knows what is due all the same.
         let due = wait <= 0 || wait > FAR_MS;
         if due && under_way < AT_ONCE {
             for due in self.servers[place].due(lane, AT_ONCE + under_way) {
-                let DueJob { id, attempts, job } = due;
+                let DueJob {
+                    id,
+                    attempts,
+                    begin,
+                } = due;
                 let busy = self.servers[place].under_way(lane) >= AT_ONCE;
                 if busy || self.servers[place].performs(&id) {
                     continue;
                 }
                 let purpose = Purpose::Effect { id, attempts, lane };
-                self.start(place, job, purpose);
+                self.start(place, begin(), purpose);
                 if self.servers[place].life() != life {
-                    return;
+                    return None;
                 }
             }
         }
         let wait = u64::try_from(wait).unwrap_or(0);
         // What is due and under way is looked at when it ends; a clock may jump before what is not due.
-        let wait = wait.clamp(LOOK_AGAIN_MS, LOOK_AT_LATEST_MS);
-        let at = self.sim.now + wait;
-        if self.servers[place].pumps_at(at) {
-            self.sim.schedule(wait, Event::Pump(place));
-        }
+        Some(wait.clamp(LOOK_AGAIN_MS, LOOK_AT_LATEST_MS))
     }
 
     /// All that is not in its store is gone.
@@ -329,27 +340,45 @@ fn task_waits(task: Option<&mut Task>, call: u64) {
     }
 }
 
-/// An effect that is due, as a future that performs it.
+/// An effect that is due.
 pub(crate) struct DueJob {
     pub(crate) id: String,
     pub(crate) attempts: u32,
-    pub(crate) job: Job<Ended>,
+    /// Makes the future that performs it.
+    pub(crate) begin: Box<dyn FnOnce() -> Job<Ended>>,
 }
 
-/// The due effects of an outbox, each as a future.
-pub(crate) async fn due_jobs<O: Outbox>(
-    outbox: Arc<O>,
-    now: gas_units::UnixMillis,
-    limit: usize,
-) -> Result<Vec<DueJob>, BoxError> {
-    let due = outbox.due(now, limit).await?;
-    let jobs = due.into_iter().map(|due: DueEffect<O::Effect>| {
-        let outbox = Arc::clone(&outbox);
-        DueJob {
-            id: due.id.clone(),
-            attempts: due.attempts,
-            job: Box::pin(async move { Ended::Performed(outbox.perform(due).await) }),
-        }
-    });
-    Ok(jobs.collect())
+/// An outbox, whatever its effects are.
+pub(crate) trait Lane {
+    /// What is due.
+    fn due(&self, now: UnixMillis, limit: usize) -> Result<Vec<DueJob>, BoxError>;
+    /// When something will be.
+    fn next_due(&self) -> Result<Option<UnixMillis>, BoxError>;
+    /// Puts an effect off that failed.
+    fn postpone(&self, id: &str, attempts: u32, now: UnixMillis) -> Result<(), BoxError>;
+}
+
+impl<O: Outbox> Lane for Arc<O> {
+    fn due(&self, now: UnixMillis, limit: usize) -> Result<Vec<DueJob>, BoxError> {
+        let due = finish(O::due(self, now, limit))?;
+        let jobs = due.into_iter().map(|due: DueEffect<O::Effect>| {
+            let outbox = Self::clone(self);
+            DueJob {
+                id: due.id.clone(),
+                attempts: due.attempts,
+                begin: Box::new(move || {
+                    Box::pin(async move { Ended::Performed(outbox.perform(due).await) })
+                }),
+            }
+        });
+        Ok(jobs.collect())
+    }
+
+    fn next_due(&self) -> Result<Option<UnixMillis>, BoxError> {
+        finish(O::next_due(self))
+    }
+
+    fn postpone(&self, id: &str, attempts: u32, now: UnixMillis) -> Result<(), BoxError> {
+        finish(O::postpone(self, id, attempts, now))
+    }
 }

@@ -8,9 +8,9 @@ use gas_http::{BoxError, Clock, Problem};
 use gas_phone::Trust;
 use gas_units::UnixMillis;
 
-use crate::executor::{Job, Wire, finish};
+use crate::executor::{Job, Wire};
 use crate::net::{Ask, Asker, Told};
-use crate::serve::DueJob;
+use crate::serve::{DueJob, Lane};
 use crate::world::World;
 
 /// Where stores are.
@@ -107,23 +107,9 @@ pub(crate) trait Program {
     fn lanes(&self) -> usize {
         0
     }
-    /// What is due in one of them.
-    fn due(&self, _lane: usize, _now: UnixMillis, _limit: usize) -> Due {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-    /// When something will be.
-    fn next_due(&self, _lane: usize) -> Job<Result<Option<UnixMillis>, BoxError>> {
-        Box::pin(async { Ok(None) })
-    }
-    /// Puts an effect off that failed.
-    fn postpone(
-        &self,
-        _lane: usize,
-        _id: String,
-        _attempts: u32,
-        _now: UnixMillis,
-    ) -> Job<Result<(), BoxError>> {
-        Box::pin(async { Ok(()) })
+    /// One of them, while it runs.
+    fn lane(&self, _lane: usize) -> Option<&dyn Lane> {
+        None
     }
     /// Its disk is full, or has room again.
     fn fail_writes(&self, fail: bool);
@@ -145,9 +131,6 @@ pub(crate) trait Program {
         None
     }
 }
-
-/// What is due, as futures.
-pub(crate) type Due = Job<Result<Vec<DueJob>, BoxError>>;
 
 /// What the world knows, for audits.
 pub(crate) struct Truth<'a> {
@@ -284,16 +267,20 @@ impl Server {
 
     /// What is due; nothing where the store cannot be read.
     pub(crate) fn due(&self, lane: usize, limit: usize) -> Vec<DueJob> {
-        finish(self.program.due(lane, self.time.time(), limit)).unwrap_or_default()
+        let due = |lane: &dyn Lane| lane.due(self.time.time(), limit).ok();
+        self.program.lane(lane).and_then(due).unwrap_or_default()
     }
 
     /// When something is due next in an outbox.
     pub(crate) fn next_due(&self, lane: usize) -> Option<UnixMillis> {
-        finish(self.program.next_due(lane)).ok().flatten()
+        self.program.lane(lane)?.next_due().ok().flatten()
     }
 
-    pub(crate) fn postpone(&self, lane: usize, id: String, attempts: u32) -> Result<(), BoxError> {
-        finish(self.program.postpone(lane, id, attempts, self.time.time()))
+    pub(crate) fn postpone(&self, lane: usize, id: &str, attempts: u32) -> Result<(), BoxError> {
+        match self.program.lane(lane) {
+            Some(lane) => lane.postpone(id, attempts, self.time.time()),
+            None => Ok(()),
+        }
     }
 
     /// Takes note that it looks at its outbox at `at`; false where it does so before that anyway.
@@ -305,11 +292,10 @@ impl Server {
         sooner
     }
 
-    /// It looks at its outbox now; true where that was the look planned last.
-    pub(crate) fn pumped(&mut self, now: u64) {
-        if self.pumps_at.is_some_and(|planned| planned <= now) {
-            self.pumps_at = None;
-        }
+    /// Whether it looks at its outboxes now. It has one timer: a look for which a sooner one stands in is
+    /// none.
+    pub(crate) fn pumped(&mut self, now: u64) -> bool {
+        self.pumps_at.take_if(|planned| *planned <= now).is_some()
     }
 
     pub(crate) fn time(&self) -> UnixMillis {

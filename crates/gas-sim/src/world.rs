@@ -116,8 +116,9 @@ impl World {
             Event::Arrives(arrival) => self.arrives(arrival),
             Event::Answered(reply) => self.answered(reply),
             Event::Pump(server) => {
-                self.servers[server].pumped(now);
-                self.pump(server);
+                if self.servers[server].pumped(now) {
+                    self.pump(server);
+                }
             }
             Event::Restarts(server, life) => self.restart(server, life),
             Event::GoesOn { server, life, task } => self.goes_on(server, life, task),

@@ -52,7 +52,7 @@ impl SignedQuote {
     }
 
     pub(crate) fn jws(&self) -> Jws {
-        Jws(self.0.compact().to_owned())
+        Jws(self.0.shared_compact())
     }
 
     pub(crate) fn amount(&self) -> Money {
@@ -88,7 +88,7 @@ impl ConfirmedPayment {
     }
 
     pub(crate) fn jws(&self) -> Jws {
-        Jws(self.0.compact().to_owned())
+        Jws(self.0.shared_compact())
     }
 
     pub(crate) fn quote_hash(&self) -> Digest {
@@ -157,7 +157,7 @@ impl IssuedToken {
     }
 
     pub(crate) fn issue(&self) -> Jws {
-        Jws(self.issue.compact().to_owned())
+        Jws(self.issue.shared_compact())
     }
 
     pub(crate) const fn seq(&self) -> Seq {
@@ -193,7 +193,7 @@ impl Settlement {
     }
 
     pub(crate) fn jws(&self) -> Jws {
-        Jws(self.0.compact().to_owned())
+        Jws(self.0.shared_compact())
     }
 }
 

@@ -197,7 +197,7 @@ fn refuse(status: u16, code: &'static str) -> Response {
 }
 
 fn jws<T: gas_statement::Statement>(key: &SigningKey, statement: T) -> Jws {
-    Jws(Signed::sign(key, statement).unwrap().compact().to_owned())
+    Jws(Signed::sign(key, statement).unwrap().compact().into())
 }
 
 pub(crate) async fn nonces(
@@ -281,7 +281,7 @@ pub(crate) async fn quote(
         });
         books.quotes.insert(vend_id, made.clone());
         Ok(Json(QuoteMade {
-            quote: Jws(made.compact().to_owned()),
+            quote: Jws(made.compact().into()),
             quote_hash: Digest(made.sha256().0),
         }))
     })

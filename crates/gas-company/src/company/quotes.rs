@@ -1,5 +1,5 @@
+use gas_api::Digest;
 use gas_api::company::{QuoteMade, QuoteWanted};
-use gas_api::{Digest, Jws};
 use gas_http::Problem;
 use gas_sales::Inquiry;
 use gas_statement::Sha256Digest;
@@ -43,7 +43,7 @@ impl Company {
             QuoteOutcome::Quoted(quote) => {
                 return Ok(QuoteMade {
                     quote_hash: Digest(Sha256Digest::of(quote.as_bytes()).0),
-                    quote: Jws(quote),
+                    quote: quote.into(),
                 });
             }
             QuoteOutcome::IdReused => return Err(problems::id_reused(vend_id)),

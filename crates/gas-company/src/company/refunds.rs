@@ -80,8 +80,8 @@ impl Company {
             asked_at_ms: row.asked_at,
             debit_seq: Seq::bits(row.debit.seq),
             waiting: token.map(|token| HexBytes(token.to_bytes())),
-            order: row.order.clone().map(Jws),
-            refunded: row.refunded.clone().map(Jws),
+            order: row.order.clone().map(Jws::from),
+            refunded: row.refunded.clone().map(Jws::from),
         })
     }
 }

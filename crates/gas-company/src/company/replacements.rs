@@ -113,7 +113,7 @@ impl Company {
             waiting: self.waiting(row.meter).await?,
             carry_seq: row.carry_seq.map(gas_token::Seq::bits),
             new_waiting,
-            statement: row.statement.clone().map(Jws),
+            statement: row.statement.clone().map(Jws::from),
         })
     }
 }

@@ -31,7 +31,7 @@ fn file() -> ReceiptFile {
 fn it_holds_everything_proves_and_reads_back() {
     let papers = papers();
     let file = file();
-    let jws = |compact: &str| Jws(compact.to_owned());
+    let jws = |compact: &str| Jws(compact.into());
     let whole = ReceiptFile {
         format: FORMAT.to_owned(),
         vend_id: vend_id(),

@@ -70,7 +70,7 @@ fn refused(lies: Vec<Lie>, seen: &[VendState]) {
 fn show_quote(vend: &mut Vend, quote: gas_statement::Quote) {
     let quote = Signed::sign(&company(), quote).unwrap();
     vend.quote_hash = gas_api::Digest(quote_hash(&quote).bytes());
-    vend.quote = gas_api::Jws(quote.compact().to_owned());
+    vend.quote = gas_api::Jws(quote.compact().into());
 }
 
 fn show_with(vend: &mut Vend, change: impl FnOnce(&mut gas_statement::Quote)) {
@@ -88,7 +88,7 @@ fn wrong_key(name: &'static str, wrong: &gas_statement::SigningKey) -> Distrust 
 
 /// Changes the last character of the signature to another one that base64url allows there.
 fn broken(jws: &gas_api::Jws) -> gas_api::Jws {
-    let mut text = jws.0.clone();
+    let mut text = jws.0.to_string();
     let at = text.rfind('.').unwrap() + 1;
     let other = if text[at..].starts_with('A') {
         "B"
@@ -96,7 +96,7 @@ fn broken(jws: &gas_api::Jws) -> gas_api::Jws {
         "A"
     };
     text.replace_range(at..=at, other);
-    gas_api::Jws(text)
+    text.into()
 }
 
 #[test]

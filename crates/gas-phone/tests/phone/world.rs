@@ -110,7 +110,7 @@ pub(crate) fn receipt_again() -> HexBytes {
 
 /// A genuine statement of anything, as it travels.
 pub(crate) fn signed<T: Statement>(key: &SigningKey, statement: T) -> Jws {
-    Jws(Signed::sign(key, statement).unwrap().compact().to_owned())
+    Jws(Signed::sign(key, statement).unwrap().compact().into())
 }
 
 /// What one vend leaves behind, each part genuine and about the part before.
@@ -257,7 +257,7 @@ impl Papers {
 
     /// The vend as an honest cloud shows it in this state.
     pub(crate) fn vend(&self, state: VendState, version: u32) -> Vend {
-        let jws = |compact: &str| Jws(compact.to_owned());
+        let jws = |compact: &str| Jws(compact.into());
         let paid = state >= VendState::TenderConfirmed;
         let issued = state >= VendState::TokenIssued;
         Vend {

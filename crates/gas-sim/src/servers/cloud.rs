@@ -8,16 +8,16 @@ use gas_api::company::{
 };
 use gas_api::pay::{Tender, TenderWanted};
 use gas_cloud::{Answer, Cloud, CompanyPeer, Dispatch, Parts, PayPeer};
-use gas_http::{BoxError, Clock, Outbox as _};
+use gas_http::Clock;
 use gas_phone::Trust;
 use gas_store::cloud::CloudStore;
-use gas_units::{MeterNumber, UnixMillis, VendId};
+use gas_units::{MeterNumber, VendId};
 use gas_vend::Receiver;
 
 use crate::executor::{Job, Target, Wire};
 use crate::net::{Ask, CloudAsk, CompanyAsk, PayAsk, Told};
-use crate::serve::due_jobs;
-use crate::server::{Due, Ended, Keys, Program, Stores, Time, Truth};
+use crate::serve::Lane;
+use crate::server::{Ended, Keys, Program, Stores, Time, Truth};
 use crate::servers::disk::Disk;
 use crate::servers::{answer, unfit};
 
@@ -51,10 +51,6 @@ impl CloudProgram {
             wire,
             running: None,
         })
-    }
-
-    fn outbox(&self, lane: usize) -> Option<Arc<Dispatch>> {
-        self.running.as_ref()?.outboxes.get(lane).map(Arc::clone)
     }
 }
 
@@ -118,37 +114,9 @@ impl Program for CloudProgram {
         2
     }
 
-    fn due(&self, lane: usize, now: UnixMillis, limit: usize) -> Due {
-        match self.outbox(lane) {
-            Some(outbox) => Box::pin(due_jobs(outbox, now, limit)),
-            None => Box::pin(async { Ok(Vec::new()) }),
-        }
-    }
-
-    fn next_due(&self, lane: usize) -> Job<Result<Option<UnixMillis>, BoxError>> {
-        let outbox = self.outbox(lane);
-        Box::pin(async move {
-            match outbox {
-                Some(outbox) => outbox.next_due().await,
-                None => Ok(None),
-            }
-        })
-    }
-
-    fn postpone(
-        &self,
-        lane: usize,
-        id: String,
-        attempts: u32,
-        now: UnixMillis,
-    ) -> Job<Result<(), BoxError>> {
-        let outbox = self.outbox(lane);
-        Box::pin(async move {
-            match outbox {
-                Some(outbox) => outbox.postpone(&id, attempts, now).await,
-                None => Ok(()),
-            }
-        })
+    fn lane(&self, lane: usize) -> Option<&dyn Lane> {
+        let outbox = self.running.as_ref()?.outboxes.get(lane)?;
+        Some(outbox)
     }
 
     fn fail_writes(&self, fail: bool) {

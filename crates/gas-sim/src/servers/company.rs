@@ -4,17 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gas_api::pay::{self, RefundWanted};
 use gas_company::{Company, Dispatch, KeyStore, Mark, NewMeter, PayPeer, Provisioned};
-use gas_http::{BoxError, Clock, Entropy, Outbox as _};
+use gas_http::{Clock, Entropy};
 use gas_statement::{SigningKey, VerifyingKey};
 use gas_store::company::{CompanyStore, RefundState};
 use gas_token_issue::MasterKey;
-use gas_units::{MeterNumber, RefundId, UnixMillis};
+use gas_units::{MeterNumber, RefundId};
 
 use crate::executor::{Job, Target, Wire, finish};
 use crate::net::{Ask, CompanyAsk, PayAsk, Told};
 use crate::rng::Rng;
-use crate::serve::due_jobs;
-use crate::server::{Due, Ended, Keys, Program, Stores, Time, Truth};
+use crate::serve::Lane;
+use crate::server::{Ended, Keys, Program, Stores, Time, Truth};
 use crate::servers::disk::Disk;
 use crate::servers::{answer, unfit};
 
@@ -133,43 +133,8 @@ impl Program for CompanyProgram {
         1
     }
 
-    fn due(&self, _: usize, now: UnixMillis, limit: usize) -> Due {
-        match &self.running {
-            Some(running) => Box::pin(due_jobs(Arc::clone(&running.outbox), now, limit)),
-            None => Box::pin(async { Ok(Vec::new()) }),
-        }
-    }
-
-    fn next_due(&self, _: usize) -> Job<Result<Option<UnixMillis>, BoxError>> {
-        let outbox = self
-            .running
-            .as_ref()
-            .map(|running| Arc::clone(&running.outbox));
-        Box::pin(async move {
-            match outbox {
-                Some(outbox) => outbox.next_due().await,
-                None => Ok(None),
-            }
-        })
-    }
-
-    fn postpone(
-        &self,
-        _: usize,
-        id: String,
-        attempts: u32,
-        now: UnixMillis,
-    ) -> Job<Result<(), BoxError>> {
-        let outbox = self
-            .running
-            .as_ref()
-            .map(|running| Arc::clone(&running.outbox));
-        Box::pin(async move {
-            match outbox {
-                Some(outbox) => outbox.postpone(&id, attempts, now).await,
-                None => Ok(()),
-            }
-        })
+    fn lane(&self, _: usize) -> Option<&dyn Lane> {
+        Some(&self.running.as_ref()?.outbox)
     }
 
     fn fail_writes(&self, fail: bool) {

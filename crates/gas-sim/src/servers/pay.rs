@@ -4,19 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gas_api::pay::TenderEvent;
-use gas_http::{BoxError, Clock, Outbox as _, Waker};
+use gas_http::{BoxError, Clock, Waker};
 use gas_ledger::Account;
 use gas_pay::{CloudPeer, Desk, Dispatch, Parts, Provider};
 use gas_phone::Trust;
 use gas_statement::SigningKey;
 use gas_store::pay::PayStore;
 use gas_tender::{CloseOutcome, Event, QueryAnswer, Refund, RefundAnswer, Tender};
-use gas_units::UnixMillis;
 
 use crate::executor::{Job, Target, Wire, finish};
 use crate::net::{Ask, CloudAsk, Failure, PayAsk, ProviderAsk, Told};
-use crate::serve::due_jobs;
-use crate::server::{Due, Ended, Keys, Program, Stores, Time, Truth};
+use crate::serve::Lane;
+use crate::server::{Ended, Keys, Program, Stores, Time, Truth};
 use crate::servers::disk::Disk;
 use crate::servers::{answer, unfit};
 
@@ -52,10 +51,6 @@ impl PayProgram {
             wire,
             running: None,
         })
-    }
-
-    fn outbox(&self) -> Option<Arc<Dispatch>> {
-        Some(Arc::clone(&self.running.as_ref()?.outbox))
     }
 }
 
@@ -124,37 +119,8 @@ impl Program for PayProgram {
         1
     }
 
-    fn due(&self, _: usize, now: UnixMillis, limit: usize) -> Due {
-        match self.outbox() {
-            Some(outbox) => Box::pin(due_jobs(outbox, now, limit)),
-            None => Box::pin(async { Ok(Vec::new()) }),
-        }
-    }
-
-    fn next_due(&self, _: usize) -> Job<Result<Option<UnixMillis>, BoxError>> {
-        let outbox = self.outbox();
-        Box::pin(async move {
-            match outbox {
-                Some(outbox) => outbox.next_due().await,
-                None => Ok(None),
-            }
-        })
-    }
-
-    fn postpone(
-        &self,
-        _: usize,
-        id: String,
-        attempts: u32,
-        now: UnixMillis,
-    ) -> Job<Result<(), BoxError>> {
-        let outbox = self.outbox();
-        Box::pin(async move {
-            match outbox {
-                Some(outbox) => outbox.postpone(&id, attempts, now).await,
-                None => Ok(()),
-            }
-        })
+    fn lane(&self, _: usize) -> Option<&dyn Lane> {
+        Some(&self.running.as_ref()?.outbox)
     }
 
     fn fail_writes(&self, fail: bool) {

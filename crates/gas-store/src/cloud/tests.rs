@@ -49,7 +49,7 @@ fn quoted() -> Applied {
         valid_until_ms: NOW.plus_millis(1),
     };
     let key = SigningKey::from_bytes(&[1; 32]);
-    let jws = Jws(Signed::sign(&key, quote).unwrap().compact().to_owned());
+    let jws = Jws(Signed::sign(&key, quote).unwrap().compact().into());
     let quote = SignedQuote::verify(&jws, &key.verifying_key()).unwrap();
     let asked = Asked {
         vend_id: vend_id(),

@@ -50,9 +50,9 @@ impl Facts {
             want: Want::AmountFen(AMOUNT),
         };
         let quote = Signed::sign(&key, quote(vend_id, asked.meter)).unwrap();
-        let signed = SignedQuote::verify(&Jws(quote.compact().to_owned()), &verifying).unwrap();
+        let signed = SignedQuote::verify(&Jws(quote.compact().into()), &verifying).unwrap();
         let payment = Signed::sign(&key, payment(&quote)).unwrap();
-        let payment_jws = Jws(payment.compact().to_owned());
+        let payment_jws = Jws(payment.compact().into());
         let token = token(number, vend_id);
         let issue = Signed::sign(&key, issue(&quote, &payment, &token)).unwrap();
         let sale = Sale {
@@ -63,11 +63,11 @@ impl Facts {
             amount_fen: AMOUNT,
             token: HexBytes(token.to_bytes()),
             resealed: None,
-            issue: Jws(issue.compact().to_owned()),
+            issue: Jws(issue.compact().into()),
             settlement: None,
         };
         let settlement = Signed::sign(&key, settlement(vend_id, &token)).unwrap();
-        let settlement = Jws(settlement.compact().to_owned());
+        let settlement = Jws(settlement.compact().into());
         Self {
             vend_id,
             quoted: Vend::quoted(asked, &signed).unwrap(),

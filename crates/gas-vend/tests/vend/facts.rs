@@ -80,7 +80,7 @@ pub(crate) fn quote_hash() -> Digest {
 }
 
 pub(crate) fn signed_quote() -> SignedQuote {
-    let jws = Jws(quote().compact().to_owned());
+    let jws = Jws(quote().compact().into());
     SignedQuote::verify(&jws, &company().verifying_key()).unwrap()
 }
 
@@ -106,7 +106,7 @@ fn payment_facts() -> Payment {
 pub(crate) fn payment(change: impl FnOnce(&mut Payment)) -> ConfirmedPayment {
     let mut facts = payment_facts();
     change(&mut facts);
-    let jws = Jws(Signed::sign(&pay(), facts).unwrap().compact().to_owned());
+    let jws = Jws(Signed::sign(&pay(), facts).unwrap().compact().into());
     ConfirmedPayment::verify(&jws, &pay().verifying_key()).unwrap()
 }
 
@@ -154,10 +154,7 @@ pub(crate) fn sale(change: impl FnOnce(&mut Issue)) -> Sale {
         amount_fen: Money::from_fen(20_000),
         token: HexBytes(token.to_bytes()),
         resealed: None,
-        issue: Jws(Signed::sign(&company(), issue)
-            .unwrap()
-            .compact()
-            .to_owned()),
+        issue: Jws(Signed::sign(&company(), issue).unwrap().compact().into()),
         settlement: None,
     }
 }
@@ -205,10 +202,7 @@ pub(crate) fn settlement(change: impl FnOnce(&mut Settlement)) -> gas_vend::Sett
         settled_at_ms: NOW,
     };
     change(&mut facts);
-    let jws = Jws(Signed::sign(&company(), facts)
-        .unwrap()
-        .compact()
-        .to_owned());
+    let jws = Jws(Signed::sign(&company(), facts).unwrap().compact().into());
     gas_vend::Settlement::verify(&jws, &company().verifying_key()).unwrap()
 }
 

@@ -444,7 +444,7 @@ fn a_quote_for_something_else_begins_no_vend() {
 
 #[test]
 fn statements_of_other_keys_prove_nothing() {
-    let jws = gas_api::Jws(quote().compact().to_owned());
+    let jws = gas_api::Jws(quote().compact().into());
     assert!(matches!(
         SignedQuote::verify(&jws, &pay().verifying_key()),
         Err(ProofError::Statement(_))
