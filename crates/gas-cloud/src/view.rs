@@ -1,4 +1,4 @@
-use gas_api::cloud::{Obstacle, Vend};
+use gas_api::cloud::{Obstacle, Vend, VendState};
 use gas_api::codes;
 use gas_http::Problem;
 use gas_store::cloud::VendRow;
@@ -27,6 +27,25 @@ pub(crate) fn vend(row: &VendRow) -> Vend {
         settlement: vend.settlement().cloned(),
         timeline: row.timeline.clone(),
         obstacle: vend.obstacle().cloned(),
+    }
+}
+
+/// The vend whose tender was asked for, or why there will be none.
+pub(crate) fn tender(row: &VendRow) -> Result<Vend, Problem> {
+    match (row.vend.state(), row.vend.obstacle()) {
+        (VendState::Quoted | VendState::Expired, Some(obstacle)) if !row.vend.awaits_tender() => {
+            Err(met(obstacle))
+        }
+        (
+            VendState::Quoted
+            | VendState::Expired
+            | VendState::TenderRequested
+            | VendState::TenderConfirmed
+            | VendState::TokenIssued
+            | VendState::Delivered
+            | VendState::Accepted,
+            _,
+        ) => Ok(vend(row)),
     }
 }
 

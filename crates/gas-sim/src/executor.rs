@@ -23,6 +23,8 @@ pub(crate) enum Target {
     Pay,
     Cloud,
     Provider,
+    /// Nobody: it waits.
+    Time,
 }
 
 /// What a server's futures ask, and what they are answered.

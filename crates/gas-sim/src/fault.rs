@@ -59,6 +59,8 @@ pub enum Fault {
     Overtaken,
     /// A server's disk is gone; a backup of some hours ago is put back.
     BackupPutBack,
+    /// Its operator lets it serve before it is restored.
+    CarelessOperator,
     /// Somebody wants a vend taken back, perhaps while its token is under way.
     RefundAsked,
     /// The provider begins no refund now.
@@ -69,7 +71,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::RequestLost,
         Self::RequestRepeated,
         Self::AnswerLost,
@@ -96,6 +98,7 @@ impl Fault {
         Self::WrongMeter,
         Self::Overtaken,
         Self::BackupPutBack,
+        Self::CarelessOperator,
         Self::RefundAsked,
         Self::RefundRefused,
         Self::RefundClosed,
@@ -131,6 +134,7 @@ impl Fault {
             Self::WrongMeter => "carried to another meter",
             Self::Overtaken => "overtaken between two transactions",
             Self::BackupPutBack => "server put back to a backup",
+            Self::CarelessOperator => "served before it was restored",
             Self::RefundAsked => "refund asked for",
             Self::RefundRefused => "provider refuses a refund for now",
             Self::RefundClosed => "provider closes a refund",
@@ -164,6 +168,7 @@ impl Fault {
             Self::WrongMeter => 1_000,
             Self::Overtaken => 3_000,
             Self::BackupPutBack => 15,
+            Self::CarelessOperator => 30_000,
             Self::RefundAsked => 5_000,
             Self::RefundRefused => 10_000,
             Self::RefundClosed => 10_000,

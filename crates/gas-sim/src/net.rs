@@ -25,6 +25,8 @@ pub(crate) enum Ask {
     Cloud(CloudAsk),
     /// Of the provider.
     Provider(ProviderAsk),
+    /// Of nobody: lets so many ms pass.
+    Wait(u64),
 }
 
 impl Ask {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gas_api::Want;
 use gas_api::cloud::VendState;
-use gas_units::Money;
+use gas_units::{Money, VendId};
 
 use crate::build::Plan;
 use crate::fault::{Fault, Faults};
@@ -128,43 +128,59 @@ impl World {
     }
 
     /// Nothing that happened may keep a household from its next purchase: each makes one more, and it must
-    /// be accepted.
+    /// be accepted. Who is told to come back later does so.
     fn everyone_can_buy(&mut self) {
-        let mut last = Vec::new();
+        let until = self.sim.now + LAST_MAX_MS;
+        let mut last = BTreeMap::new();
         for home in 0..self.homes.len() {
             let held = self.meters[home]
                 .last
                 .map_or(0, |(_, _, balance, _)| balance);
-            if i64::from(held) + LAST_FEN > i64::from(self.homes[home].limit) {
-                continue;
+            if i64::from(held) + LAST_FEN <= i64::from(self.homes[home].limit) {
+                last.insert(home, self.buys_last(home));
             }
-            let phones = self.homes[home].phones.clone();
-            let free = |phone: &usize| self.phones[*phone].walk.is_none();
-            let Some(phone) = phones.iter().copied().find(free) else {
-                self.violated(format!(
-                    "no phone of home {home} is free, though all is done"
-                ));
-                return;
+        }
+        while self.violations.is_empty() {
+            self.run_until(self.sim.now + LOOK_MS);
+            let is_accepted = |vend: &VendId| {
+                let truth = self.vends.get(vend);
+                truth.is_some_and(|truth| truth.accepted_at.is_some())
             };
-            let want = Want::AmountFen(Money::from_fen(LAST_FEN));
-            last.push((home, self.begin(home, phone, want, true)));
-        }
-        self.run_until(self.sim.now + LAST_MAX_MS);
-        for (home, vend) in last {
-            let accepted = self
-                .vends
-                .get(&vend)
-                .is_some_and(|truth| truth.accepted_at.is_some());
-            if self.violations.is_empty() && !accepted {
-                let state = self.vends.get(&vend).and_then(|truth| truth.state);
-                self.violated(format!(
-                    "home {home} cannot buy any more, though all is done: vend {vend} is {state:?}"
-                ));
+            last.retain(|_, vend| !vend.as_ref().is_some_and(is_accepted));
+            let wrong = self.at_rest();
+            if last.is_empty() && wrong.is_empty() {
+                return;
+            }
+            if self.sim.now >= until {
+                for (home, vend) in last {
+                    let state = vend.and_then(|vend| self.vends.get(&vend)?.state);
+                    self.violated(format!(
+                        "home {home} cannot buy any more, though all is done: vend {vend:?} is {state:?}"
+                    ));
+                }
+                for wrong in wrong {
+                    self.violated(wrong);
+                }
+                return;
+            }
+            for (home, vend) in &mut last {
+                let phones = &self.homes[*home].phones;
+                let kept = |vend| {
+                    (phones.iter()).any(|phone| self.phones[*phone].saved.contains_key(&vend))
+                };
+                if !vend.is_some_and(kept) {
+                    *vend = self.buys_last(*home);
+                }
             }
         }
-        for wrong in self.at_rest() {
-            self.violated(wrong);
-        }
+    }
+
+    /// Begins a home's last purchase, if one of its phones is free.
+    fn buys_last(&mut self, home: usize) -> Option<VendId> {
+        let phones = self.homes[home].phones.iter().copied();
+        let phone = { phones }.find(|phone| self.phones[*phone].walk.is_none())?;
+        let want = Want::AmountFen(Money::from_fen(LAST_FEN));
+        Some(self.begin(home, phone, want, true))
     }
 
     fn outcome(self, seed: u64, rest_ms: u64) -> Outcome {

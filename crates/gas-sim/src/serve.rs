@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::executor::Target;
 use crate::executor::{Job, Turn, finish, turn};
 use crate::fault::Fault;
-use crate::net::{Ask, Asker, Failure, Outcome, To};
+use crate::net::{Ask, Asker, Failure, Outcome, Reply, To, Told};
 use crate::server::{Ended, Purpose, Task};
 use crate::world::World;
 
@@ -77,13 +77,12 @@ impl World {
         match how_far {
             Turn::Asks(call, target, ask) => {
                 task_waits(self.servers[place].task(number), call);
-                let to = self.address(place, target);
                 let asker = Asker::Task {
                     server: place,
                     life,
                     task: number,
                 };
-                self.send(to, *ask, asker, call);
+                self.asks(place, target, *ask, asker, call);
             }
             Turn::Waits => {
                 self.sim.faults.struck(Fault::Overtaken);
@@ -112,15 +111,30 @@ impl World {
         }
     }
 
-    fn address(&self, place: usize, target: Target) -> To {
+    fn asks(&mut self, place: usize, target: Target, ask: Ask, asker: Asker, call: u64) {
         let utility = self.servers[place].utility();
         let of = &self.utilities[utility];
-        match target {
+        let to = match target {
             Target::Company => To::Server(of.company),
             Target::Pay => To::Server(of.pay),
             Target::Cloud => To::Server(of.cloud),
             Target::Provider => To::Provider(utility),
-        }
+            Target::Time => {
+                let Ask::Wait(ms) = ask else {
+                    self.violated(format!("server {place} asks nobody: {ask:?}"));
+                    return;
+                };
+                let outcome = Ok(Told::Done);
+                let passed = Reply {
+                    asker,
+                    call,
+                    outcome,
+                };
+                self.sim.schedule(ms, Event::Answered(passed));
+                return;
+            }
+        };
+        self.send(to, ask, asker, call);
     }
 
     fn task_ended(&mut self, place: usize, purpose: Purpose, ended: Ended) {
@@ -286,6 +300,8 @@ impl World {
                 if put_back {
                     self.sim
                         .line(|| format!("server {place}: its backup was put back"));
+                    let careless = self.sim.strikes(Fault::CarelessOperator);
+                    self.servers[place].set_careless(careless);
                 }
             }
             Err(why) => self.violated(format!("the backup of server {place}: {why}")),
@@ -305,7 +321,9 @@ impl World {
         if server.life() != life || !server.is_mending() {
             return;
         }
-        match server.program.mend() {
+        let job = server.program.mend();
+        self.servers[place].set_careless(false);
+        match job {
             Some(job) => self.start(place, job, Purpose::Mending),
             None => self.mended(place, Ok(())),
         }

@@ -80,6 +80,8 @@ pub(crate) struct Server {
     time: Time,
     /// A backup was put back, and its operator has not brought its books up to date.
     mending: bool,
+    /// He lets it serve all the same.
+    careless: bool,
     /// When it was backed up.
     backed_up_at: u64,
     /// From when to when what it had written was lost with its disk.
@@ -173,6 +175,7 @@ impl Server {
             pumps_at: None,
             time,
             mending: false,
+            careless: false,
             backed_up_at: 0,
             lost: Vec::new(),
         }
@@ -212,11 +215,15 @@ impl Server {
 
     /// Whether it takes requests.
     pub(crate) fn serves(&self) -> bool {
-        self.is_up() && !self.mending
+        self.is_up() && (!self.mending || self.careless)
     }
 
     pub(crate) const fn is_mending(&self) -> bool {
         self.mending
+    }
+
+    pub(crate) const fn set_careless(&mut self, careless: bool) {
+        self.careless = careless;
     }
 
     pub(crate) const fn set_mending(&mut self, mending: bool) {

@@ -1,16 +1,16 @@
 use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendState, VendWanted};
-use gas_api::company::QuoteWanted;
-use gas_api::pay::{Tender, TenderEvent};
+use gas_api::company::{QuoteWanted, SaleWanted};
+use gas_api::pay::{Tender, TenderEvent, TenderState};
 use gas_api::{Digest, codes};
 use gas_http::{PeerError, Problem};
 use gas_store::cloud::{Saved, VendRow};
 use gas_token::{Receipt, ReceiptResult, Status, Tagged};
 use gas_units::{MeterNumber, UnixMillis, VendId};
-use gas_vend::{Asked, Effect, Event, Refused, SignedQuote};
+use gas_vend::{Asked, ConfirmedPayment, Effect, Event, Refused, SignedQuote};
 use sha2::{Digest as _, Sha256};
 
 use super::{Cloud, With};
-use crate::problems::LiveError;
+use crate::problems::{LiveError, SeenError};
 use crate::view;
 
 impl Cloud {
@@ -62,6 +62,18 @@ impl Cloud {
     pub async fn ask_tender(&self, vend_id: VendId, consent: Consent) -> Result<Vend, Problem> {
         let Consent { quote_hash } = consent;
         self.lives(vend_id, Event::TenderAsked { quote_hash }).await
+    }
+
+    /// What came of [`Cloud::ask_tender`]; [`None`] while the other servers have not said.
+    ///
+    /// # Errors
+    /// [`Problem`], as `POST /v1/vends/{vend_id}/tender` answers it once it is known.
+    pub async fn tender_outcome(&self, vend_id: VendId) -> Result<Option<Vend>, Problem> {
+        let row = self.row(vend_id).await?;
+        if row.vend.awaits_tender() {
+            return Ok(None);
+        }
+        view::tender(&row).map(Some)
     }
 
     /// The customer says that it is paid: the consent is recorded, once. The word alone changes nothing
@@ -164,14 +176,37 @@ impl Cloud {
     }
 
     /// The payment server tells how a tender stands. Whoever calls this has checked the signature of who
-    /// speaks; that it is paid, only the statement inside can say.
+    /// speaks; that it is paid, only the statement inside can say. Where it is of a vend that this cloud has
+    /// lost with its disk, and no phone may ever bring back, the company is told what follows from it.
     ///
     /// # Errors
     /// [`Problem`], as `POST /v1/tender-events` answers it.
     pub async fn tender_event(&self, event: TenderEvent) -> Result<(), Problem> {
         let TenderEvent { tender } = event;
-        self.tender_seen(tender.vend_id, &tender, None, None)
-            .await?;
+        match self.tender_seen(tender.vend_id, &tender, None, None).await {
+            Err(SeenError::Live(LiveError::Unknown)) => self.lost_tender(&tender).await,
+            Err(error) => Err(error.into()),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Nothing of this is kept here: without an answer of the company, the payment server tells it again.
+    async fn lost_tender(&self, tender: &Tender) -> Result<(), Problem> {
+        match tender.state {
+            TenderState::Requested | TenderState::Open => {}
+            // Else the next purchase waits until the reservation ends by itself.
+            TenderState::Closed => match self.company().release(tender.vend_id).await {
+                Err(error) if error.code() == Some(codes::VEND_UNKNOWN) => {}
+                released => released?,
+            },
+            TenderState::Paid => {
+                let payment = tender.payment.clone().ok_or(SeenError::NoPayment)?;
+                ConfirmedPayment::verify(&payment, &self.pay_key).map_err(SeenError::from)?;
+                let quote = None;
+                let wanted = SaleWanted { payment, quote };
+                self.company().sell(tender.vend_id, wanted).await?;
+            }
+        }
         Ok(())
     }
 

@@ -51,21 +51,7 @@ pub(super) async fn ask_tender(
     let row = state
         .wait(vend_id, until, |row| !row.vend.awaits_tender())
         .await?;
-    match (row.vend.state(), row.vend.obstacle()) {
-        (VendState::Quoted | VendState::Expired, Some(obstacle)) if !row.vend.awaits_tender() => {
-            Err(view::met(obstacle))
-        }
-        (
-            VendState::Quoted
-            | VendState::Expired
-            | VendState::TenderRequested
-            | VendState::TenderConfirmed
-            | VendState::TokenIssued
-            | VendState::Delivered
-            | VendState::Accepted,
-            _,
-        ) => Ok(Json(view::vend(&row))),
-    }
+    view::tender(&row).map(Json)
 }
 
 /// `POST /v1/vends/{vend_id}/confirmation`: the customer says that it is paid. The consent is recorded

@@ -356,18 +356,6 @@ async fn forged_stale_and_unsigned_webhooks_are_refused() {
 }
 
 #[tokio::test]
-async fn a_webhook_for_an_unknown_vend_says_so() {
-    let world = World::new(None).await;
-    let (cloud, _) = tendered(&world).await;
-    let unknown = VendId::from_parts(3, [3; 10]);
-    let mut tender = world.peers.with(|books| tender(books, vend_id()));
-    tender.vend_id = unknown;
-    let body = serde_json::to_vec(&TenderEvent { tender }).unwrap();
-    let answered = post_event(&cloud, body, now(), &webhook_key()).await;
-    assert_eq!(answered.problem(), code(404, codes::VEND_UNKNOWN));
-}
-
-#[tokio::test]
 async fn a_payment_that_does_not_fit_issues_nothing_and_is_kept_for_people() {
     type Bend = fn(&mut gas_statement::Payment);
     let cases: [(Bend, (u16, &str)); 3] = [

@@ -2,11 +2,13 @@
 //! and nobody is asked to pay again.
 
 use gas_api::cloud::{Vend, VendState};
-use gas_api::codes;
+use gas_api::pay::TenderEvent;
+use gas_api::{Jws, codes};
 use gas_token::{ReceiptResult, Seq, Tag};
 
 use crate::direct::Home;
-use crate::world::{receipt, receipt_of};
+use crate::peers::{pay_key, tender};
+use crate::world::{receipt, receipt_of, vend_id};
 
 /// A vend that can be paid.
 async fn open() -> Home {
@@ -60,8 +62,7 @@ async fn a_customers_word_has_a_forgotten_tender_opened_again_even_when_the_vend
         home.with(|books| books.paid = true);
         home.confirm().await;
         if at_once {
-            let id = crate::world::vend_id();
-            let vend = home.cloud.ask_at_once(id).await.unwrap();
+            let vend = home.cloud.ask_at_once(vend_id()).await.unwrap();
             assert_eq!(vend.state, VendState::Expired);
         }
         home.pass(if at_once { 0 } else { 3_000 });
@@ -155,4 +156,57 @@ async fn a_token_that_the_meter_did_not_take_is_told_to_the_company() {
         assert_eq!(home.with(|books| books.refused_tokens), 1);
     }
     ends_accepted(&home).await;
+}
+
+#[tokio::test]
+async fn a_tender_of_a_vend_that_is_lost_for_good_keeps_nobody_waiting() {
+    let home = open().await;
+    let home = home.lose_cloud().await;
+    // Nothing follows from it yet.
+    home.tell().await;
+    assert_eq!(home.with(|books| books.reserved.len()), 1);
+    home.with(|books| books.closed = true);
+    home.tell().await;
+    assert_eq!(home.with(|books| books.reserved.len()), 0, "released");
+    home.tell().await;
+}
+
+#[tokio::test]
+async fn a_payment_of_a_vend_that_is_lost_for_good_is_issued_for_once() {
+    let (home, before) = issued().await;
+    let home = home.lose_cloud().await;
+    home.with(|books| books.issues = 0);
+    home.tell().await;
+    assert_eq!(home.with(|books| books.issues), 0, "it was issued before");
+
+    let open = open().await;
+    let open = open.lose_cloud().await;
+    open.with(|books| books.paid = true);
+    open.tell().await;
+    open.tell().await;
+    assert_eq!(open.with(|books| books.issues), 1);
+    // Its phone comes back all the same.
+    let vend = open.ask_tender().await;
+    assert_eq!(vend.state, VendState::TokenIssued);
+    assert_eq!(vend.token, before.token);
+    ends_accepted(&open).await;
+}
+
+#[tokio::test]
+async fn a_forged_payment_of_a_lost_vend_is_issued_for_by_nobody() {
+    let home = open().await;
+    let home = home.lose_cloud().await;
+    home.with(|books| books.paid = true);
+    let mut tender = home.with(|books| tender(books, vend_id()));
+    let forged = gas_statement::SigningKey::from_bytes(&[9; 32]);
+    let stated = gas_statement::Signed::<gas_statement::Payment>::verify(
+        &tender.payment.as_ref().unwrap().0,
+        &pay_key().verifying_key(),
+    );
+    let forged = gas_statement::Signed::sign(&forged, stated.unwrap().statement().clone());
+    tender.payment = Some(Jws(forged.unwrap().compact().into()));
+    let told = home.cloud.tender_event(TenderEvent { tender }).await;
+    let code = told.unwrap_err().outside().code.clone();
+    assert_eq!(code, codes::STATEMENT_FORGED);
+    assert_eq!(home.with(|books| books.issues), 0);
 }

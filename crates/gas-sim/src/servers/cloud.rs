@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use gas_api::cloud::{Consent, Vend};
 use gas_api::company::{
     BelievedState, Nonces, NoncesWanted, QuoteMade, QuoteWanted, ReceiptBelieved, ReceiptReported,
     RecordsBelieved, RecordsReported, ReservationWanted, Reserved, Sale, SaleWanted, StateReported,
 };
 use gas_api::pay::{Tender, TenderWanted};
 use gas_cloud::{Answer, Cloud, CompanyPeer, Dispatch, Parts, PayPeer};
-use gas_http::Clock;
+use gas_http::{Clock, Problem};
 use gas_phone::Trust;
 use gas_store::cloud::CloudStore;
 use gas_units::{MeterNumber, VendId};
@@ -82,11 +83,14 @@ impl Program for CloudProgram {
         let Ask::Cloud(ask) = ask else {
             return None;
         };
+        let wire = self.wire.clone();
         Some(Box::pin(async move {
             Ended::Answer(match ask {
                 CloudAsk::Nonce(wanted) => cloud.nonce(wanted).await.map(Told::Nonce),
                 CloudAsk::Begin(vend, wanted) => vend_told(cloud.begin(vend, wanted).await),
-                CloudAsk::Tender(vend, consent) => vend_told(cloud.ask_tender(vend, consent).await),
+                CloudAsk::Tender(vend, consent) => {
+                    vend_told(ask_tender(&cloud, &wire, vend, consent).await)
+                }
                 CloudAsk::Confirm(vend, consent) => match cloud.confirm(vend, consent).await {
                     Ok(_) => vend_told(cloud.ask_at_once(vend).await),
                     Err(problem) => Err(problem),
@@ -136,9 +140,7 @@ impl Program for CloudProgram {
     }
 }
 
-fn vend_told(
-    vend: Result<gas_api::cloud::Vend, gas_http::Problem>,
-) -> Result<Told, gas_http::Problem> {
+fn vend_told(vend: Result<Vend, Problem>) -> Result<Told, Problem> {
     vend.map(|vend| Told::Vend(Box::new(vend)))
 }
 
@@ -223,4 +225,24 @@ impl PayPeer for Peer {
     fn show(&self, vend_id: VendId, ask: bool) -> Answer<'_, Tender> {
         self.pay(PayAsk::Show(vend_id, ask))
     }
+}
+
+/// How long a request for a tender waits between looks at what came of it, ms: 3 s together, as over HTTP.
+const DECIDES_MS: [u64; 6] = [50, 100, 200, 400, 800, 1_450];
+
+async fn ask_tender(
+    cloud: &Cloud,
+    wire: &Wire,
+    vend: VendId,
+    consent: Consent,
+) -> Result<Vend, Problem> {
+    cloud.ask_tender(vend, consent).await?;
+    for ms in DECIDES_MS {
+        if let Some(vend) = cloud.tender_outcome(vend).await? {
+            return Ok(vend);
+        }
+        // Nothing is said by it but that the time has passed.
+        drop(wire.ask(Target::Time, Ask::Wait(ms)).await);
+    }
+    cloud.show(vend).await
 }
