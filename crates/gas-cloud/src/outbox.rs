@@ -290,6 +290,13 @@ impl Outbox for Dispatch {
                 ..
             } => self.report(vend_id, report, receipt, id).await,
             Effect::ReleaseReservation { vend_id, .. } => self.release(vend_id, id).await,
+            Effect::LapseReservation { vend_id, .. } => {
+                if self.cloud.row(vend_id).await?.vend.holds_no_tender() {
+                    self.release(vend_id, id).await
+                } else {
+                    self.moot(id).await
+                }
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use crate::book::MeterBook;
 use crate::halt::Halt;
 
 /// How long a payment that was begun in time may take to be heard of, ms.
-const RESERVATION_MARGIN_MS: i64 = 86_400_000;
+const RESERVATION_MARGIN_MS: i64 = 3 * 3_600_000;
 
 /// What is asked of the company.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,8 +72,9 @@ pub enum ReserveRefusal {
     TenderOpen(VendId),
 }
 
-/// From when on the reservation made for this quote holds nothing: a day after the last moment at which a
-/// payment could begin. Money that comes later still is issued for without it.
+/// From when on the reservation made for this quote holds nothing: the last moment at which a payment could
+/// begin, the two hours that an order can be paid, and an hour for clocks that differ. Money that comes later
+/// still is issued for without it.
 #[must_use]
 pub fn reservation_ends(quote: &Quote) -> UnixMillis {
     quote.valid_until_ms.plus_millis(RESERVATION_MARGIN_MS)

@@ -77,6 +77,14 @@ pub enum Effect {
         /// Counts releases, from 1: the company may be made to reserve again by the same attempt.
         number: u32,
     },
+    /// The quote is no longer valid and the company refused to reserve: let it give up what a repeated
+    /// request, long under way, may have reserved after that.
+    LapseReservation {
+        /// The vend.
+        vend_id: VendId,
+        /// Not before: the end of the quote, from when on nothing is reserved for it.
+        due_at: UnixMillis,
+    },
 }
 
 /// The server at which an effect is performed.
@@ -125,6 +133,7 @@ impl Effect {
             Self::ReleaseReservation {
                 vend_id, number, ..
             } => format!("{prefix}release:{vend_id}:{number}"),
+            Self::LapseReservation { vend_id, .. } => format!("{prefix}lapse:{vend_id}"),
         }
     }
 
@@ -135,7 +144,8 @@ impl Effect {
             Self::Reserve { .. }
             | Self::IssueSale { .. }
             | Self::ReportReceipt { .. }
-            | Self::ReleaseReservation { .. } => Receiver::Company,
+            | Self::ReleaseReservation { .. }
+            | Self::LapseReservation { .. } => Receiver::Company,
             Self::LookForTender { .. }
             | Self::OpenTender { .. }
             | Self::AskPayment { .. }
@@ -154,7 +164,8 @@ impl Effect {
             | Self::AskProvider { vend_id, .. }
             | Self::IssueSale { vend_id, .. }
             | Self::ReportReceipt { vend_id, .. }
-            | Self::ReleaseReservation { vend_id, .. } => *vend_id,
+            | Self::ReleaseReservation { vend_id, .. }
+            | Self::LapseReservation { vend_id, .. } => *vend_id,
         }
     }
 
@@ -166,7 +177,8 @@ impl Effect {
             | Self::AskPayment { due_at, .. }
             | Self::AskProvider { due_at, .. }
             | Self::IssueSale { due_at, .. }
-            | Self::ReportReceipt { due_at, .. } => *due_at,
+            | Self::ReportReceipt { due_at, .. }
+            | Self::LapseReservation { due_at, .. } => *due_at,
             Self::Reserve { .. } | Self::LookForTender { .. } | Self::ReleaseReservation { .. } => {
                 now
             }

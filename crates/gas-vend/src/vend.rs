@@ -287,6 +287,19 @@ impl Vend {
         }
     }
 
+    /// Whether [`Effect::LapseReservation`](crate::Effect::LapseReservation) is still to be performed.
+    #[must_use]
+    pub const fn holds_no_tender(&self) -> bool {
+        match &self.stage {
+            Stage::Quoted(_) | Stage::Expired => true,
+            Stage::TenderRequested(_)
+            | Stage::TenderConfirmed(_)
+            | Stage::TokenIssued(_)
+            | Stage::Delivered(_)
+            | Stage::Accepted(_) => false,
+        }
+    }
+
     /// The company's signed quote.
     #[must_use]
     pub const fn quote(&self) -> &Jws {

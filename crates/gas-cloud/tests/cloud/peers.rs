@@ -65,6 +65,8 @@ pub(crate) struct Books {
     pub(crate) paid: bool,
     /// The payment server has saved the tender and has no payment request yet, when it is opened.
     pub(crate) slow_provider: bool,
+    /// Another vend is being paid: nothing is reserved.
+    pub(crate) tender_open: bool,
     /// The payment server has closed the tender.
     pub(crate) closed: bool,
     /// Answered in place of the next requests whose log entry begins like this.
@@ -328,6 +330,10 @@ pub(crate) async fn reserve(
         if books.sales.contains_key(&vend_id) {
             let detail = "This vend's token is issued already.";
             return Err(Problem::conflict(codes::WRONG_STATE, detail));
+        }
+        if books.tender_open {
+            let detail = "Another payment for this meter is under way.";
+            return Err(Problem::conflict(codes::TENDER_OPEN, detail));
         }
         if !books.reserved.contains(&vend_id) && !quote.statement().is_valid_at(books.now()) {
             let detail = "The quote is no longer valid.";

@@ -210,3 +210,40 @@ async fn a_forged_payment_of_a_lost_vend_is_issued_for_by_nobody() {
     assert_eq!(code, codes::STATEMENT_FORGED);
     assert_eq!(home.with(|books| books.issues), 0);
 }
+
+/// A vend whose reservation was refused, while the same request went on to the company all the same.
+async fn refused_and_reserved_late() -> Home {
+    let home = Home::new().await;
+    home.with(|books| books.tender_open = true);
+    let vend = home.ask_tender().await;
+    let why = vend.obstacle.map(|why| why.code);
+    assert_eq!(
+        (vend.state, why.as_deref()),
+        (VendState::Quoted, Some(codes::TENDER_OPEN))
+    );
+    home.with(|books| {
+        books.tender_open = false;
+        books.reserved.insert(vend_id());
+    });
+    home
+}
+
+#[tokio::test]
+async fn a_reservation_that_was_made_after_its_refusal_ends_with_the_quote() {
+    let home = refused_and_reserved_late().await;
+    home.pass(899_999);
+    home.perform().await;
+    assert_eq!(home.with(|books| books.reserved.len()), 1);
+    home.pass(1);
+    home.perform().await;
+    assert_eq!(home.with(|books| books.reserved.len()), 0);
+}
+
+#[tokio::test]
+async fn a_reservation_that_is_used_after_all_does_not_end_with_the_quote() {
+    let home = refused_and_reserved_late().await;
+    assert_eq!(home.ask_tender().await.state, VendState::TenderRequested);
+    home.pass(900_000);
+    home.perform().await;
+    assert_eq!(home.with(|books| books.reserved.len()), 1);
+}

@@ -20,8 +20,8 @@ pub enum ReserveOutcome {
 }
 
 impl CompanyStore {
-    /// Company rule 7: holds the meter's limit and its one payment under way for this vend, until a day
-    /// after the quote at most. Again by the same vend, it stands; once it has ended, it never comes back.
+    /// Company rule 7: holds the meter's limit and its one payment under way for this vend, until
+    /// three hours after the quote at most. Again by the same vend, it stands; once it has ended, it never comes back.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -94,7 +94,7 @@ impl CompanyStore {
     }
 }
 
-/// What became of the vend that holds it is forgotten: it could keep every other one out until it ends, a day
+/// What became of the vend that holds it is forgotten: it could keep every other one out until it ends, hours
 /// later. Should it be paid after all, it is issued for without.
 async fn give_up_reservation(tx: &mut Tx, meter: MeterNumber) -> Result<(), StoreError> {
     if let Some((vend_id, reservation)) = tx.open_reservation(meter).await? {

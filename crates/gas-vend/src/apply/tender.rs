@@ -103,6 +103,10 @@ impl Applied {
                         attempts: attempt,
                         reserving: Reserving::Nobody,
                     });
+                    self.effects.push(Effect::LapseReservation {
+                        vend_id: self.vend.vend_id,
+                        due_at: self.vend.quote.valid_until,
+                    });
                 }
                 self.vend.obstacle = Some(why);
             }

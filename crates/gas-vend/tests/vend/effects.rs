@@ -191,7 +191,8 @@ impl Others {
                 vec![Event::TokenIssued(papers.issued.clone())]
             }
             Effect::ReportReceipt { ref receipt, .. } => self.judge(receipt, papers),
-            Effect::ReleaseReservation { .. } => {
+            Effect::LapseReservation { .. } if !vend.holds_no_tender() => vec![],
+            Effect::ReleaseReservation { .. } | Effect::LapseReservation { .. } => {
                 self.reserved = false;
                 vec![]
             }
@@ -249,7 +250,7 @@ impl Others {
                 vec![Event::ReceiptNotBelieved { report, why }]
             }
             // There is none any more.
-            Effect::ReleaseReservation { .. } => {
+            Effect::ReleaseReservation { .. } | Effect::LapseReservation { .. } => {
                 self.reserved = false;
                 vec![]
             }
@@ -258,7 +259,7 @@ impl Others {
 }
 
 /// Where each effect is pending before anything goes wrong; there everything then does.
-const PENDING: [&str; 8] = [
+const PENDING: [&str; 9] = [
     "Reserve [Quoted]",
     "LookForTender [Quoted]",
     "OpenTender [TenderRequested, Expired]",
@@ -267,6 +268,7 @@ const PENDING: [&str; 8] = [
     "IssueSale [TenderConfirmed]",
     "ReportReceipt [TokenIssued, Delivered]",
     "ReleaseReservation [Expired, TenderConfirmed]",
+    "LapseReservation [Quoted]",
 ];
 
 /// What was seen in all runs.

@@ -17,7 +17,7 @@ macro_rules! variants {
 
 variants!(
     EFFECTS, effect_kind, Effect: Reserve, LookForTender, OpenTender, AskPayment, AskProvider, IssueSale,
-    ReportReceipt, ReleaseReservation,
+    ReportReceipt, ReleaseReservation, LapseReservation,
 );
 
 variants!(

@@ -7,7 +7,7 @@ use gas_units::UnixMillis;
 use super::{NOW, both, quote, sell};
 use crate::company::{CompanyStore, ReserveOutcome, SellOutcome};
 
-const DAY_MS: i64 = 86_400_000;
+const HOLDS_MS: i64 = 3 * 3_600_000;
 
 async fn reserve(store: &CompanyStore, quote: &Signed<Quote>, now: UnixMillis) -> ReserveOutcome {
     store.reserve(quote, now).await.unwrap()
@@ -64,7 +64,7 @@ async fn a_forgotten_reservation_holds_a_day_longer_than_its_quote() {
     for store in stores {
         let first = quote(&store, 1).await;
         assert_eq!(reserve(&store, &first, NOW).await, ReserveOutcome::Reserved);
-        let end = first.statement().valid_until_ms.plus_millis(DAY_MS);
+        let end = first.statement().valid_until_ms.plus_millis(HOLDS_MS);
         let second = super::quote_at(&store, 2, end.plus_millis(-2)).await;
         let held = reserve(&store, &second, end.plus_millis(-1)).await;
         let holder = first.statement().vend_id;
