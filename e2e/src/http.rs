@@ -71,6 +71,28 @@ impl Household {
         send(Client::new().get(url).bearer_auth(access_key.trim())).await
     }
 
+    /// Asks the gas company as its desk does.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn ask_desk(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Answer> {
+        let access_key = std::fs::read_to_string(self.run.desk_key_file())?;
+        let url = format!("{}{path}", self.run.url(Part::Company)?);
+        let request = Client::new()
+            .request(method, url)
+            .bearer_auth(access_key.trim());
+        send(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+        .await
+    }
+
     /// Posts the consent to a quote (`tender` or `confirmation`), as a phone does.
     ///
     /// # Errors
@@ -134,6 +156,15 @@ impl Household {
             .await?
             .error_for_status()?;
         Ok(())
+    }
+
+    /// What the provider knows of a refund.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn refund_at_provider(&self, refund_id: &str) -> anyhow::Result<Answer> {
+        let path = format!("/sandbox/refunds/{refund_id}");
+        self.ask(Part::Provider, Method::GET, &path, None).await
     }
 
     /// What the provider knows of an order.

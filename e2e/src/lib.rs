@@ -15,6 +15,7 @@ use gas_testbed::{Part, Run, Settings};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::process::Command;
 
 pub use card_link::{CardLink, bytes};
 pub use http::Answer;
@@ -109,6 +110,21 @@ impl Household {
             total: number(&shown, "total")?,
             last_seq: number(&shown, "last_seq")?,
         })
+    }
+
+    /// The payment server's trial balance, as `gas-pay book` prints it.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub async fn book(&self) -> anyhow::Result<String> {
+        let program = PathBuf::from(self.run.pilotlight_program()).with_file_name("gas-pay");
+        let mut book = Command::new(program);
+        book.arg("book")
+            .arg("--data-dir")
+            .arg(self.run.part_dir(Part::Pay));
+        let printed = book.output().await?;
+        ensure!(printed.status.success(), "no book: {printed:?}");
+        Ok(String::from_utf8(printed.stdout)?)
     }
 
     /// Starts a top-up that pays by itself.

@@ -233,7 +233,11 @@ impl Phone {
         waited.unwrap_or_else(|_| bail!("`{words}` was not said:\n{}", self.said.join("\n")))
     }
 
-    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+    /// Stops it, or lets it go on.
+    ///
+    /// # Errors
+    /// When it cannot be signalled.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let pid = self
             .child
             .id()

@@ -90,6 +90,10 @@ pub enum VendState {
     Delivered,
     /// The company has believed the receipt: the gas is on the meter.
     Accepted,
+    /// Taken back: the meter no longer holds it, and the company has ordered that the money goes back.
+    RefundPending,
+    /// The money went back.
+    Refunded,
 }
 
 /// One step of a vend's life.
@@ -151,6 +155,13 @@ pub struct Vend {
     /// The company's signed settlement, once accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settlement: Option<Jws>,
+    /// The company's signed order that the money goes back, once the meter has shown that it no longer holds
+    /// the gas: typ `pilotlight-refund-order+jws`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund_order: Option<Jws>,
+    /// The payment server's signed statement that the money went back: typ `pilotlight-refunded+jws`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refunded: Option<Jws>,
     /// The states reached so far, in order.
     pub timeline: Vec<Step>,
     /// What stands in the way.

@@ -127,6 +127,8 @@ pub struct Refund {
     pub state: RefundState,
     /// All that was paid.
     pub amount_fen: Money,
+    /// The company's order, as it was signed: typ `pilotlight-refund-order+jws`.
+    pub order: Jws,
     /// Why it does not get on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<RefundTrouble>,

@@ -109,7 +109,9 @@ impl Dispatch {
             VendState::TenderConfirmed
             | VendState::TokenIssued
             | VendState::Delivered
-            | VendState::Accepted => false,
+            | VendState::Accepted
+            | VendState::RefundPending
+            | VendState::Refunded => false,
         };
         if !awaited {
             return self.moot(id).await;
@@ -147,7 +149,8 @@ impl Dispatch {
 
     async fn issue_sale(&self, vend_id: VendId, attempt: u32, id: &str) -> Result<(), BoxError> {
         let vend = self.cloud.row(vend_id).await?.vend;
-        if vend.token().is_some() {
+        // Nothing is issued for money that goes back.
+        if vend.token().is_some() || vend.refund_order().is_some() {
             return self.moot(id).await;
         }
         let payment = vend.payment().ok_or("a sale without a payment")?.clone();

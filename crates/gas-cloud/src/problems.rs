@@ -48,7 +48,11 @@ fn problem_of_refused(refused: Refused) -> Problem {
         | Refused::PaymentAmountDiffers
         | Refused::TokenOfAnotherVend
         | Refused::SettlementOfAnotherVend
-        | Refused::ReceiptOfAnotherMeter => Problem::unprocessable(refused.code(), detail),
+        | Refused::ReceiptOfAnotherMeter
+        | Refused::RefundOfAnotherVend
+        | Refused::RefundOfAnotherPayment
+        | Refused::RefundAmountDiffers
+        | Refused::RefundOfAnotherOrder => Problem::unprocessable(refused.code(), detail),
         Refused::QuoteDiffers
         | Refused::NoTender
         | Refused::PaymentOfAnotherQuote
@@ -59,7 +63,9 @@ fn problem_of_refused(refused: Refused) -> Problem {
         | Refused::ReceiptOfAnotherToken
         | Refused::NotTaken(_)
         | Refused::TooManyReceipts
-        | Refused::NoReceipt => Problem::conflict(refused.code(), detail),
+        | Refused::NoReceipt
+        | Refused::RefundedBefore
+        | Refused::NoRefund => Problem::conflict(refused.code(), detail),
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) fn vend(row: &VendRow) -> Vend {
         issue: vend.issue().cloned(),
         receipt: vend.receipt().cloned(),
         settlement: vend.settlement().cloned(),
+        refund_order: vend.refund_order().cloned(),
+        refunded: vend.refunded().cloned(),
         timeline: row.timeline.clone(),
         obstacle: vend.obstacle().cloned(),
     }
@@ -43,7 +45,9 @@ pub(crate) fn tender(row: &VendRow) -> Result<Vend, Problem> {
             | VendState::TenderConfirmed
             | VendState::TokenIssued
             | VendState::Delivered
-            | VendState::Accepted,
+            | VendState::Accepted
+            | VendState::RefundPending
+            | VendState::Refunded,
             _,
         ) => Ok(vend(row)),
     }

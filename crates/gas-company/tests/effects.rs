@@ -141,6 +141,7 @@ impl PayPeer for Pay {
                 vend_id: ordered.vend_id,
                 state: gas_api::pay::RefundState::Ordered,
                 amount_fen: amount,
+                order: wanted.order,
                 trouble: None,
                 refunded: Some(Jws(refunded.shared_compact())),
             })

@@ -60,6 +60,7 @@ impl Pay {
             vend_id: order.statement().vend_id,
             state: gas_api::pay::RefundState::Ordered,
             amount_fen: order.statement().amount_fen,
+            order: Jws(order.shared_compact()),
             trouble: None,
             refunded,
         })

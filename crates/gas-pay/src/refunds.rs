@@ -342,6 +342,7 @@ pub(crate) fn shown(row: &RefundRow) -> ShownRefund {
             RefundState::Refunded(_) => ShownState::Refunded,
         },
         amount_fen: refund.amount(),
+        order: row.order.clone().into(),
         trouble,
         refunded: row.refunded.clone().map(Jws::from),
     }

@@ -5,22 +5,26 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use gas_api::cloud::VendState;
+use gas_api::cloud::{Consent, VendState};
 use gas_api::{Problem, Want};
-use gas_phone::TopUp;
+use gas_phone::{Ending, Step, TopUp};
 use gas_units::{MeterNumber, Money, Volume};
 use serde_json::{Value, json};
 
 use crate::card::{Bluetooth, Card, CardError, looking};
 use crate::cloud::Cloud;
 use crate::phone::{Phone, now, vend_id};
-use crate::screen::{self, progress, show};
+use crate::screen::{self, progress, show, state_words};
 use crate::user::User;
-use crate::walk::{Outcome, Walk, show_accepted};
+use crate::walk::{Outcome, Walk, answered, show_proven};
 use crate::{history, readings};
 
 /// How long an expired vend is still looked at for late money, days.
 const LATE_MONEY_DAYS: i64 = 30;
+
+/// How long an accepted vend is still looked at for a refund, days: providers give back what was paid within a
+/// year.
+const REFUND_DAYS: i64 = 366;
 
 /// Exit code: over, nothing was paid.
 const UNPAID: u8 = 1;
@@ -104,6 +108,16 @@ pub(crate) async fn run(command: PhoneCommand, dir: &Path) -> anyhow::Result<Exi
     }
 }
 
+/// What is to be done for a vend now.
+enum Look {
+    /// Something.
+    GoOn,
+    /// Nothing, and nothing will be.
+    Nothing,
+    /// Nothing: others are at work.
+    Waits,
+}
+
 struct Desk<'a> {
     phone: &'a Phone,
     cloud: &'a Cloud,
@@ -145,20 +159,25 @@ impl Desk<'_> {
     async fn resume(&mut self, args: &ResumeArgs) -> anyhow::Result<ExitCode> {
         let mut told = Vec::new();
         let mut worst = 0;
+        let mut waits = false;
+        let mut in_reach = true;
         for mut vend in self.phone.vends()? {
-            // One that died between the last answer and the proof still has its proof to write.
-            let unproven = state(&vend) == Some(VendState::Accepted)
-                && !self.phone.has_receipt(vend.vend_id());
-            if !vend.is_open() && !unproven {
-                continue;
-            }
-            match self.refresh(&mut vend).await {
-                Ok(true) => {}
-                Ok(false) => continue,
+            match self.look(&mut vend, in_reach).await {
+                Ok(Look::GoOn) => {}
+                Ok(Look::Nothing) => continue,
+                Ok(Look::Waits) => {
+                    waits = true;
+                    continue;
+                }
                 // One vend that cannot be looked at keeps no other one waiting.
                 Err(error) => {
                     progress(&format!("vend {}: {error:#}", vend.vend_id()));
-                    worst = worst.max(UNFINISHED);
+                    if vend.is_open() {
+                        worst = worst.max(UNFINISHED);
+                    } else {
+                        // It is over as far as is known here: the next one need not wait for the same.
+                        in_reach = false;
+                    }
                     continue;
                 }
             }
@@ -169,25 +188,83 @@ impl Desk<'_> {
         }
         if args.json {
             show(&serde_json::to_string_pretty(&Value::Array(told))?);
-        } else if told.is_empty() {
+        } else if told.is_empty() && !waits {
             show("Nothing is open.");
         }
         Ok(ExitCode::from(worst))
     }
 
-    /// Has the cloud say how an expired vend stands; false where it is still expired, or too old to ask.
-    async fn refresh(&self, vend: &mut TopUp) -> anyhow::Result<bool> {
-        if state(vend) != Some(VendState::Expired) {
-            return Ok(true);
+    /// Whether something is to be done for a vend now. The cloud is asked first where it may know more than
+    /// is known here; not about one that is over, unless it is `in_reach`.
+    async fn look(&self, vend: &mut TopUp, in_reach: bool) -> anyhow::Result<Look> {
+        let before = state(vend);
+        let (days, asks) = match before {
+            // Late money brings it back.
+            Some(VendState::Expired) => (LATE_MONEY_DAYS, true),
+            Some(VendState::Accepted) => (REFUND_DAYS, in_reach),
+            Some(VendState::RefundPending) => (i64::MAX, true),
+            Some(VendState::Refunded) => (i64::MAX, false),
+            None
+            | Some(
+                VendState::Quoted
+                | VendState::TenderRequested
+                | VendState::TenderConfirmed
+                | VendState::TokenIssued
+                | VendState::Delivered,
+            ) => {
+                return Ok(if vend.is_open() {
+                    Look::GoOn
+                } else {
+                    Look::Nothing
+                });
+            }
+        };
+        // One that died between the last answer and the proof still has its proof to write.
+        if let Ok(Step::End(ending)) = vend.next(&self.phone.trust)
+            && self.lacks_proof(&ending)?
+        {
+            return Ok(Look::GoOn);
         }
         let age_ms = now().millis().saturating_sub(vend.begun_at().millis());
-        if age_ms > LATE_MONEY_DAYS * 86_400_000 {
-            return Ok(false);
+        if asks && age_ms <= days.saturating_mul(86_400_000) {
+            self.refresh(vend).await?;
         }
-        let shown = self.cloud.follow(vend.vend_id(), 0).await;
-        let shown = shown.context("a vend that was not paid in time could not be looked at")?;
-        vend.apply(gas_phone::Event::Vend(shown), &self.phone.trust)?;
-        Ok(state(vend) != Some(VendState::Expired))
+        Ok(match (before == state(vend), before) {
+            (false, _) => Look::GoOn,
+            (true, Some(VendState::RefundPending)) => {
+                let words = state_words(VendState::RefundPending);
+                progress(&format!("vend {}: {words}", vend.vend_id()));
+                Look::Waits
+            }
+            (true, _) => Look::Nothing,
+        })
+    }
+
+    fn lacks_proof(&self, ending: &Ending) -> anyhow::Result<bool> {
+        Ok(match ending {
+            Ending::Accepted(file) | Ending::RefundPending(file) | Ending::Refunded(file) => {
+                self.phone.receipt(file.vend_id)?.as_ref() != Some(file)
+            }
+            Ending::Declined | Ending::Refused(_) | Ending::Expired => false,
+        })
+    }
+
+    /// Has the cloud say how a vend stands. One that was confirmed is confirmed again: then the cloud asks the
+    /// payment server, which tells of a refund once and might have told a cloud that has forgotten it since.
+    async fn refresh(&self, vend: &mut TopUp) -> anyhow::Result<()> {
+        let shown = vend.vend().context("a vend without a quote")?;
+        let consented = shown.consented_at_ms.is_some();
+        let paid = state(vend) != Some(VendState::Expired);
+        let answer = if consented && paid {
+            let quote_hash = shown.quote_hash;
+            let consent = Consent { quote_hash };
+            self.cloud.confirm(vend.vend_id(), &consent).await
+        } else {
+            self.cloud.follow(vend.vend_id(), 0).await
+        };
+        let event = answered(answer).context("the cloud was to be asked how it stands")?;
+        vend.apply(event, &self.phone.trust)?;
+        Ok(())
     }
 
     async fn walk(
@@ -207,9 +284,9 @@ impl Desk<'_> {
         };
         let outcome = walk.run(vend).await?;
         match &outcome {
-            Outcome::Accepted(receipt, file) => {
+            Outcome::Proven(receipt, file) | Outcome::RefundPending(receipt, file) => {
                 if let Some(shown) = vend.vend().filter(|_| !how.json) {
-                    show_accepted(self.phone, shown, receipt, file)?;
+                    show_proven(self.phone, shown, receipt, file)?;
                 }
             }
             Outcome::Unpaid(problem) => progress(&format!("{} {}", problem.detail, problem.hint)),
@@ -319,15 +396,15 @@ fn state(vend: &TopUp) -> Option<VendState> {
 
 const fn code(outcome: &Outcome) -> u8 {
     match outcome {
-        Outcome::Accepted(..) => 0,
+        Outcome::Proven(..) => 0,
         Outcome::Unpaid(_) => UNPAID,
-        Outcome::Unfinished(_) => UNFINISHED,
+        Outcome::RefundPending(..) | Outcome::Unfinished(_) => UNFINISHED,
     }
 }
 
 fn outcome_json(vend: &TopUp, outcome: &Outcome) -> anyhow::Result<Value> {
     match outcome {
-        Outcome::Accepted(_, file) => told(vend, Some(file), None),
+        Outcome::Proven(_, file) | Outcome::RefundPending(_, file) => told(vend, Some(file), None),
         Outcome::Unpaid(problem) => told(vend, None, Some(problem)),
         Outcome::Unfinished(_) => told(vend, None, None),
     }

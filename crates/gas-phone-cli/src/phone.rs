@@ -132,9 +132,9 @@ impl Phone {
         self.dir.join("receipts").join(format!("{vend}.json"))
     }
 
-    /// Whether the proof of a vend is kept.
-    pub(crate) fn has_receipt(&self, vend: VendId) -> bool {
-        self.receipt_file(vend).exists()
+    /// The proof of a vend, where it is kept.
+    pub(crate) fn receipt(&self, vend: VendId) -> anyhow::Result<Option<ReceiptFile>> {
+        files::read_json(&self.receipt_file(vend))
     }
 
     /// Keeps the proof of a vend, and says where.

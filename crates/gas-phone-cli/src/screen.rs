@@ -4,7 +4,8 @@ use std::io::{self, Write as _};
 
 use gas_api::cloud::{Step, Vend, VendState};
 use gas_api::pay::PaymentRequest;
-use gas_statement::{Evidence, Quote, Settlement};
+use gas_phone::Proven;
+use gas_statement::{Evidence, Quote, RefundOrder, Refunded, Settlement, Signed};
 use gas_tariff::Want;
 use gas_units::{Money, Unit, UnixMillis, Volume};
 use jiff::Timestamp;
@@ -32,6 +33,8 @@ pub(crate) const fn state_name(state: VendState) -> &'static str {
         VendState::TokenIssued => "TokenIssued",
         VendState::Delivered => "Delivered",
         VendState::Accepted => "Accepted",
+        VendState::RefundPending => "RefundPending",
+        VendState::Refunded => "Refunded",
     }
 }
 
@@ -45,6 +48,8 @@ pub(crate) const fn state_words(state: VendState) -> &'static str {
         VendState::TokenIssued => "the gas company has issued the recharge data",
         VendState::Delivered => "the meter has answered",
         VendState::Accepted => "the gas company believes the meter: the gas is yours",
+        VendState::RefundPending => "the gas was taken back: the money is on its way back to you",
+        VendState::Refunded => "the provider confirms that the money went back",
     }
 }
 
@@ -152,7 +157,7 @@ pub(crate) fn timeline(vend: &Vend) -> String {
 }
 
 /// What the company signed when it was over.
-pub(crate) fn settlement(unit: Unit, settlement: &Settlement) -> String {
+fn settlement(unit: Unit, settlement: &Settlement) -> String {
     let how = match settlement.evidence {
         Evidence::ReceiptApplied => "the meter answered: applied",
         Evidence::ReceiptDuplicate => "the meter answered: applied before",
@@ -164,6 +169,36 @@ pub(crate) fn settlement(unit: Unit, settlement: &Settlement) -> String {
         amount(unit, settlement.balance.into()),
         settlement.register_centi_m3,
     )
+}
+
+/// How a vend ended: credited, and perhaps taken back.
+pub(crate) fn end(proven: &Proven) -> Vec<String> {
+    let unit = proven.quote.statement().unit();
+    let settled = proven.settlement.as_ref();
+    let settled = settled.map(|signed| settlement(unit, signed.statement()));
+    let refunded = proven.refunded.as_ref().map(Signed::statement);
+    let taken_back = proven.refund_order.as_ref();
+    let taken_back = taken_back.map(|order| refund(order.statement(), refunded));
+    settled.into_iter().chain(taken_back).collect()
+}
+
+/// What the company and the payment server signed when it was taken back.
+fn refund(order: &RefundOrder, refunded: Option<&Refunded>) -> String {
+    let taken_back = format!(
+        "  Taken back  by the gas company at {}, number {} of this meter, refund {}",
+        time(order.ordered_at_ms),
+        order.seq & 0x00FF_FFFF,
+        order.refund_id,
+    );
+    let paid_back = refunded.map_or_else(
+        || format!("{} CNY are on their way", order.amount_fen),
+        |done| {
+            let (amount, at) = (done.amount_fen, time(done.refunded_at_ms));
+            let (provider, number) = (provider(&done.provider), &done.provider_refund_id);
+            format!("{amount} CNY at {at}, {provider} refund {number}")
+        },
+    );
+    format!("{taken_back}\n  Paid back   {paid_back}")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use gas_api::PublicKeyHex;
 use gas_phone::{Proven, ReceiptFile, ReceiptFileError};
+use gas_statement::Signed;
 use serde_json::{Value, json};
 
 use crate::files;
@@ -79,7 +80,10 @@ fn proof_json(receipt: &ReceiptFile, proof: &Proof) -> Value {
         Ok(proven) => json!({
             "holds": true, "vend_id": receipt.vend_id, "meter": receipt.meter,
             "quote": proven.quote.statement(), "payment": proven.payment.statement(),
-            "issue": proven.issue.statement(), "settlement": proven.settlement.statement(),
+            "issue": proven.issue.as_ref().map(Signed::statement),
+            "settlement": proven.settlement.as_ref().map(Signed::statement),
+            "refund_order": proven.refund_order.as_ref().map(Signed::statement),
+            "refunded": proven.refunded.as_ref().map(Signed::statement),
         }),
         Err(error) => json!({"holds": false, "vend_id": receipt.vend_id, "why": error.to_string()}),
     }
@@ -92,8 +96,7 @@ fn proof_text(receipt: &ReceiptFile, proof: &Proof) -> String {
         Err(error) => return format!("DOES NOT HOLD: vend {vend}: {error}."),
     };
     let (quote, payment) = (proven.quote.statement(), proven.payment.statement());
-    let issue = proven.issue.statement();
-    let lines = [
+    let mut lines = vec![
         format!("Holds: vend {vend} of meter {}", receipt.meter),
         screen::quote(quote),
         format!(
@@ -103,13 +106,15 @@ fn proof_text(receipt: &ReceiptFile, proof: &Proof) -> String {
             screen::provider(&payment.provider),
             payment.order_no
         ),
-        format!(
+    ];
+    if let Some(issue) = proven.issue.as_ref().map(Signed::statement) {
+        lines.push(format!(
             "  Issued      {} at {}, number {} of this meter",
             screen::amount(issue.unit, issue.credit.into()),
             screen::time(issue.issued_at_ms),
             issue.seq & 0x00FF_FFFF,
-        ),
-        screen::settlement(quote.unit(), proven.settlement.statement()),
-    ];
+        ));
+    }
+    lines.extend(screen::end(proven));
     lines.join("\n")
 }

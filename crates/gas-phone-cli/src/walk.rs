@@ -41,8 +41,10 @@ pub(crate) struct Walk<'a> {
 
 /// How far it came.
 pub(crate) enum Outcome {
-    /// Accepted; the proof is in this file.
-    Accepted(Box<ReceiptFile>, PathBuf),
+    /// Accepted, or what was paid went back; the proof is in this file.
+    Proven(Box<ReceiptFile>, PathBuf),
+    /// Taken back, and the money is on its way; the proof so far is in this file.
+    RefundPending(Box<ReceiptFile>, PathBuf),
     /// Over before anything was paid.
     Unpaid(Problem),
     /// Not over: nothing is lost, go on later.
@@ -277,9 +279,13 @@ impl Walk<'_> {
             waiting: None,
         };
         Ok(match ending {
-            Ending::Accepted(receipt) => {
+            Ending::Accepted(receipt) | Ending::Refunded(receipt) => {
                 let file = self.phone.keep_receipt(&receipt)?;
-                Outcome::Accepted(receipt, file)
+                Outcome::Proven(receipt, file)
+            }
+            Ending::RefundPending(receipt) => {
+                let file = self.phone.keep_receipt(&receipt)?;
+                Outcome::RefundPending(receipt, file)
             }
             Ending::Refused(problem) => Outcome::Unpaid(problem),
             Ending::Declined => Outcome::Unpaid(problem(
@@ -297,7 +303,7 @@ impl Walk<'_> {
 }
 
 /// An answer of the cloud about the vend, refusal or not, is an event.
-fn answered(answer: Result<Vend, CloudError>) -> Result<Event, CloudError> {
+pub(crate) fn answered(answer: Result<Vend, CloudError>) -> Result<Event, CloudError> {
     match answer {
         Ok(vend) => Ok(Event::Vend(vend)),
         Err(CloudError::Refused(problem)) => Ok(Event::Refused(*problem)),
@@ -314,6 +320,9 @@ fn waiting_for(vend: &Vend) -> String {
         VendState::TokenIssued | VendState::Delivered | VendState::Accepted => {
             "delivered; waiting for the gas company to believe the meter ..."
         }
+        VendState::RefundPending | VendState::Refunded => {
+            "the gas was taken back; waiting for the money to go back ..."
+        }
     };
     match &vend.obstacle {
         Some(obstacle) => format!("{what} ({})", obstacle.detail),
@@ -321,8 +330,8 @@ fn waiting_for(vend: &Vend) -> String {
     }
 }
 
-/// Shows the end of a vend that was accepted.
-pub(crate) fn show_accepted(
+/// Shows the end of a vend that was accepted, or taken back.
+pub(crate) fn show_proven(
     phone: &Phone,
     vend: &Vend,
     receipt: &ReceiptFile,
@@ -339,10 +348,9 @@ pub(crate) fn show_accepted(
         screen::provider(&proven.payment.statement().provider),
         proven.payment.statement().order_no
     ));
-    show(&screen::settlement(
-        quote.unit(),
-        proven.settlement.statement(),
-    ));
+    for line in screen::end(&proven) {
+        show(&line);
+    }
     show(&format!(
         "  Proof       {} (anyone can check it: pilotlight verify FILE)",
         file.display()

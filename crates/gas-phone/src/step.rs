@@ -91,8 +91,12 @@ pub enum Step {
 /// How it ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Ending {
-    /// Paid, on the meter, and settled.
+    /// Paid, on the meter, and settled. Should the gas be taken back later, the vend goes on: look at it again.
     Accepted(Box<ReceiptFile>),
+    /// The meter no longer holds the gas, and the money is on its way back: look at it again later.
+    RefundPending(Box<ReceiptFile>),
+    /// The money went back.
+    Refunded(Box<ReceiptFile>),
     /// The user did not agree. Nothing was paid.
     Declined,
     /// A server refused before anything could be paid.

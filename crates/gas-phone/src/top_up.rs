@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::delivery::Delivery;
 use crate::receipt_file::ReceiptFile;
 use crate::step::{Ending, Event, EventError, Step};
-use crate::trust::{Distrust, Expected, Trust};
+use crate::trust::{Distrust, Expected, Statements, Trust};
 
 /// How long until a payment request that was refused is asked for again, ms: what stands in the way (another
 /// purchase, say) takes minutes.
@@ -152,13 +152,15 @@ impl TopUp {
         self.receipt.as_ref()
     }
 
-    /// Whether something is left to do. An expired one is open: late money brings it back.
+    /// Whether something is left to do, or to come. An expired one is open: late money brings it back.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.ended.is_none() && self.state() != Some(VendState::Accepted)
+        let over = [Some(VendState::Accepted), Some(VendState::Refunded)];
+        self.ended.is_none() && !over.contains(&self.state())
     }
 
-    /// Whether money may be under way or has come: then giving it up would lose something.
+    /// Whether money may be under way or has come, for gas that is still to be had: then giving it up would
+    /// lose something.
     #[must_use]
     pub fn may_be_paid(&self) -> bool {
         let may_be = match self.state() {
@@ -172,6 +174,7 @@ impl TopUp {
                 | VendState::Delivered
                 | VendState::Accepted,
             ) => true,
+            Some(VendState::RefundPending | VendState::Refunded) => false,
         };
         self.is_open() && may_be
     }
@@ -208,13 +211,9 @@ impl TopUp {
             VendState::Expired => Step::End(Ending::Expired),
             VendState::TenderConfirmed => follow(vend),
             VendState::TokenIssued | VendState::Delivered => self.delivering(vend),
-            VendState::Accepted => {
-                let settlement = statements.settlement.as_ref();
-                let file = settlement
-                    .and_then(|settlement| ReceiptFile::of(vend, settlement.statement()))
-                    .ok_or(Distrust::Unproven(vend.state, "settlement"))?;
-                Step::End(Ending::Accepted(Box::new(file)))
-            }
+            VendState::Accepted => Step::End(Ending::Accepted(proof(vend, &statements)?)),
+            VendState::RefundPending => Step::End(Ending::RefundPending(proof(vend, &statements)?)),
+            VendState::Refunded => Step::End(Ending::Refunded(proof(vend, &statements)?)),
         })
     }
 
@@ -236,8 +235,7 @@ impl TopUp {
     /// What leads a cloud that is behind to where the vend was; `None` where it is not behind, or not
     /// needed yet: the token that is here goes to the meter first.
     fn leading_on(&self, vend: &Vend, status: &HexBytes) -> Option<Step> {
-        let at_the_card = vend.token.is_some() && self.receipt.is_none();
-        let needed = !at_the_card && vend.state != VendState::Accepted;
+        let needed = self.is_open() && !self.is_at_card();
         let behind = self.behind.filter(|_| needed)?;
         Some(match behind {
             Behind::Unknown => self.begin(status),
@@ -254,9 +252,14 @@ impl TopUp {
                 VendState::TenderConfirmed
                 | VendState::TokenIssued
                 | VendState::Delivered
-                | VendState::Accepted => Step::Follow {
-                    after_version: version,
-                },
+                | VendState::Accepted
+                | VendState::RefundPending
+                | VendState::Refunded => {
+                    let after_version = version;
+                    let follow = Step::Follow { after_version };
+                    // No news leads from there to a refund: the cloud must be asked anew, later.
+                    return (vend.state != VendState::RefundPending).then_some(follow);
+                }
             },
         })
     }
@@ -367,11 +370,14 @@ impl TopUp {
 
     fn vend_shown(&mut self, vend: Vend, trust: &Trust) -> Result<(), EventError> {
         let status = self.status.as_ref().ok_or(EventError::Unexpected)?;
+        let vend = self.with_what_was_known(vend);
         trust.check(&vend, &self.expected(status))?;
         let knows_less = |known: &Vend| {
             (known.payment.is_some() && vend.payment.is_none())
                 || (known.token.is_some() && vend.token.is_none())
                 || (known.settlement.is_some() && vend.settlement.is_none())
+                || (known.refund_order.is_some() && vend.refund_order.is_none())
+                || (known.refunded.is_some() && vend.refunded.is_none())
         };
         if self.vend.as_ref().is_some_and(knows_less) {
             let state = vend.state;
@@ -397,6 +403,26 @@ impl TopUp {
         }
         self.vend = Some(vend);
         Ok(())
+    }
+
+    /// A cloud that was restored learns of a refund without learning again of what was taken back.
+    fn with_what_was_known(&self, mut vend: Vend) -> Vend {
+        let same_payment = |known: &&Vend| known.payment == vend.payment;
+        let known = self.vend.as_ref().filter(same_payment);
+        if let Some(known) = known.filter(|_| vend.refund_order.is_some()) {
+            let Vend {
+                token,
+                issue,
+                receipt,
+                settlement,
+                ..
+            } = known.clone();
+            vend.token = vend.token.or(token);
+            vend.issue = vend.issue.or(issue);
+            vend.receipt = vend.receipt.or(receipt);
+            vend.settlement = vend.settlement.or(settlement);
+        }
+        vend
     }
 
     /// What the card has said is of no use: it says the same for ever under this id.
@@ -438,7 +464,9 @@ impl TopUp {
             | VendState::TenderConfirmed
             | VendState::TokenIssued
             | VendState::Delivered
-            | VendState::Accepted => Err(EventError::Refused(Box::new(problem))),
+            | VendState::Accepted
+            | VendState::RefundPending
+            | VendState::Refunded => Err(EventError::Refused(Box::new(problem))),
         }
     }
 
@@ -477,6 +505,13 @@ impl TopUp {
         self.receipt = receipt;
         Ok(())
     }
+}
+
+/// What is left of a vend at its end.
+fn proof(vend: &Vend, statements: &Statements) -> Result<Box<ReceiptFile>, Distrust> {
+    let file = ReceiptFile::of(vend, statements);
+    let file = file.ok_or(Distrust::Unproven(vend.state, "settlement"))?;
+    Ok(Box::new(file))
 }
 
 const fn belongs(fits: bool) -> Result<(), EventError> {

@@ -1,8 +1,8 @@
 use gas_api::cloud::{Vend, VendState};
 use gas_api::{Digest, HexBytes, Jws, Want};
 use gas_statement::{
-    ChainError, Issue, Payment, Quote, Settlement, Sha256Digest, Signed, Statement, StatementError,
-    VerifyingKey, check_chain, quote_hash,
+    ChainError, Issue, Payment, Quote, RefundOrder, Refunded, Settlement, Sha256Digest, Signed,
+    Statement, StatementError, VerifyingKey, check_chain, check_refund, quote_hash,
 };
 use gas_token::{Command, ParseError};
 use gas_units::{MeterNumber, VendId};
@@ -10,9 +10,9 @@ use gas_units::{MeterNumber, VendId};
 /// Whose word this phone takes: keys that it was given, never by the cloud that it checks with them.
 #[derive(Clone, Debug)]
 pub struct Trust {
-    /// Signs quotes, issues and settlements.
+    /// Signs quotes, issues, settlements and refund orders.
     pub company: VerifyingKey,
-    /// Signs payments.
+    /// Signs payments, and refunds that are done.
     pub pay: VerifyingKey,
 }
 
@@ -57,28 +57,31 @@ pub(crate) struct Statements {
     pub(crate) payment: Option<Signed<Payment>>,
     pub(crate) issue: Option<Signed<Issue>>,
     pub(crate) settlement: Option<Signed<Settlement>>,
+    pub(crate) refund_order: Option<Signed<RefundOrder>>,
+    pub(crate) refunded: Option<Signed<Refunded>>,
+}
+
+/// What there is of a vend's statements, none of it verified.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unverified<'a> {
+    pub(crate) quote: &'a Jws,
+    pub(crate) payment: Option<&'a Jws>,
+    pub(crate) issue: Option<&'a Jws>,
+    pub(crate) settlement: Option<&'a Jws>,
+    pub(crate) refund_order: Option<&'a Jws>,
+    pub(crate) refunded: Option<&'a Jws>,
 }
 
 impl Trust {
     /// Verifies signatures, and that the statements tell of one vend.
-    pub(crate) fn statements(
-        &self,
-        quote: &Jws,
-        payment: Option<&Jws>,
-        issue: Option<&Jws>,
-        settlement: Option<&Jws>,
-    ) -> Result<Statements, Distrust> {
+    pub(crate) fn statements(&self, given: Unverified<'_>) -> Result<Statements, Distrust> {
         let statements = Statements {
-            quote: genuine(quote, &self.company, "quote")?,
-            payment: payment
-                .map(|jws| genuine(jws, &self.pay, "payment"))
-                .transpose()?,
-            issue: issue
-                .map(|jws| genuine(jws, &self.company, "issue"))
-                .transpose()?,
-            settlement: settlement
-                .map(|jws| genuine(jws, &self.company, "settlement"))
-                .transpose()?,
+            quote: genuine(given.quote, &self.company, "quote")?,
+            payment: genuine_if_any(given.payment, &self.pay, "payment")?,
+            issue: genuine_if_any(given.issue, &self.company, "issue")?,
+            settlement: genuine_if_any(given.settlement, &self.company, "settlement")?,
+            refund_order: genuine_if_any(given.refund_order, &self.company, "refund order")?,
+            refunded: genuine_if_any(given.refunded, &self.pay, "refund")?,
         };
         check_chain(
             &statements.quote,
@@ -86,6 +89,13 @@ impl Trust {
             statements.issue.as_ref(),
             statements.settlement.as_ref(),
         )?;
+        if let Some(order) = &statements.refund_order {
+            let payment = statements.payment.as_ref();
+            let payment = payment.ok_or(ChainError::Missing("payment"))?;
+            check_refund(payment, order, statements.refunded.as_ref())?;
+        } else if statements.refunded.is_some() {
+            return Err(ChainError::Missing("refund order").into());
+        }
         Ok(statements)
     }
 
@@ -94,7 +104,14 @@ impl Trust {
     /// # Errors
     /// [`Distrust`]: it must not be shown, and not be paid.
     pub fn quote(&self, vend: &Vend) -> Result<Quote, Distrust> {
-        let statements = self.statements(&vend.quote, None, None, None)?;
+        let statements = self.statements(Unverified {
+            quote: &vend.quote,
+            payment: None,
+            issue: None,
+            settlement: None,
+            refund_order: None,
+            refunded: None,
+        })?;
         Ok(statements.quote.into_parts().1)
     }
 
@@ -105,12 +122,14 @@ impl Trust {
         expected: &Expected<'_>,
     ) -> Result<Statements, Distrust> {
         check_names(vend, expected)?;
-        let statements = self.statements(
-            &vend.quote,
-            vend.payment.as_ref(),
-            vend.issue.as_ref(),
-            vend.settlement.as_ref(),
-        )?;
+        let statements = self.statements(Unverified {
+            quote: &vend.quote,
+            payment: vend.payment.as_ref(),
+            issue: vend.issue.as_ref(),
+            settlement: vend.settlement.as_ref(),
+            refund_order: vend.refund_order.as_ref(),
+            refunded: vend.refunded.as_ref(),
+        })?;
         check_quote(&statements.quote, vend, expected)?;
         if let Some(request) = &vend.payment_request
             && request.amount_fen != statements.quote.statement().payable()
@@ -131,6 +150,14 @@ fn genuine<T: Statement>(
     name: &'static str,
 ) -> Result<Signed<T>, Distrust> {
     Signed::verify(&jws.0, key).map_err(|error| Distrust::Forged(name, error))
+}
+
+fn genuine_if_any<T: Statement>(
+    jws: Option<&Jws>,
+    key: &VerifyingKey,
+    name: &'static str,
+) -> Result<Option<Signed<T>>, Distrust> {
+    jws.map(|jws| genuine(jws, key, name)).transpose()
 }
 
 fn check_names(vend: &Vend, expected: &Expected<'_>) -> Result<(), Distrust> {
@@ -214,6 +241,16 @@ fn check_state(vend: &Vend) -> Result<(), Distrust> {
             (vend.issue.is_some(), "issue"),
             (vend.token.is_some(), "token"),
             (vend.settlement.is_some(), "settlement"),
+        ],
+        // What came before may be forgotten where the cloud was restored; the order rests on the payment.
+        VendState::RefundPending => &[
+            (vend.payment.is_some(), "payment"),
+            (vend.refund_order.is_some(), "refund order"),
+        ],
+        VendState::Refunded => &[
+            (vend.payment.is_some(), "payment"),
+            (vend.refund_order.is_some(), "refund order"),
+            (vend.refunded.is_some(), "refund"),
         ],
     };
     match needs.iter().find(|(there, _)| !there) {

@@ -186,6 +186,12 @@ impl World {
                 Err(error) => wrong.push(format!("its token cannot be read: {error}")),
             }
         }
+        if vend.refund_order.is_some() && !truth.refund_asked {
+            wrong.push("is taken back, but nobody asked for it".to_owned());
+        }
+        if vend.refunded.is_some() && truth.returned_at.is_none() {
+            wrong.push("is said to be refunded, but no money went back".to_owned());
+        }
         if vend.state == VendState::Accepted {
             let (seq, total) = truth.token.unwrap_or((u32::MAX, u32::MAX));
             let on_meter = self.meters[truth.home].last.unwrap_or_default();

@@ -189,5 +189,7 @@ const fn state_name(state: Option<VendState>) -> &'static str {
         Some(VendState::TokenIssued) => "token issued",
         Some(VendState::Delivered) => "delivered",
         Some(VendState::Accepted) => "accepted",
+        Some(VendState::RefundPending) => "taken back",
+        Some(VendState::Refunded) => "refunded",
     }
 }

@@ -657,6 +657,8 @@ pub(crate) fn failure_words(failure: &Failure) -> String {
 const fn ending_name(ending: &Ending) -> &'static str {
     match ending {
         Ending::Accepted(_) => "accepted",
+        Ending::RefundPending(_) => "taken back",
+        Ending::Refunded(_) => "refunded",
         Ending::Declined => "declined",
         Ending::Refused(_) => "refused",
         Ending::Expired => "expired",

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
-use gas_http::{read_private, write_private};
+use gas_http::{AccessKey, read_private, write_private};
 use gas_units::{MeterNumber, Volume};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -33,6 +33,9 @@ const NEW_METER_BALANCE_FEN: &str = "95000";
 /// What the household used in this year before its story begins, 0.01 m³: near the end of the first
 /// price tier, so that a quote has something to explain.
 pub(crate) const GAS_BEFORE: u32 = 33_000;
+
+/// With which the gas company's desk asks it for refunds, in the run directory.
+const DESK_KEY_FILE: &str = "desk.access-key";
 
 /// Files of the meter, in its folder.
 const PROVISION_FILE: &str = "provision.json";
@@ -204,18 +207,22 @@ impl Site {
 
     async fn prepare_servers(&self) -> anyhow::Result<()> {
         self.init(Part::Provider).await?;
-        let company_key = public_key(&self.init(Part::Company).await?)?;
+        let company = self.init(Part::Company).await?;
+        let company_key = public_key(&company)?;
         let pay_key = public_key(&self.init(Part::Pay).await?)?;
         let cloud = self.init(Part::Cloud).await?;
-        let called_by_cloud =
-            |digest: &str| json!([{"name": "cloud", "access_key_sha256": cloud[digest]}]);
+        let desk = self.desk_key()?.sha256();
 
         self.configure(
             Part::Company,
             &json!({
                 "listen": self.address("company")?,
-                "callers": called_by_cloud("company_access_key_sha256"),
+                "callers": [
+                    {"name": "cloud", "access_key_sha256": cloud["company_access_key_sha256"]},
+                    {"name": "desk", "access_key_sha256": desk},
+                ],
                 "pay_public_key": pay_key,
+                "pay": { "url": self.url("pay")?, "access_key_file": "pay.access-key" },
             }),
         )?;
         hand_over(
@@ -226,7 +233,10 @@ impl Site {
             Part::Pay,
             &json!({
                 "listen": self.address("pay")?,
-                "callers": called_by_cloud("pay_access_key_sha256"),
+                "callers": [
+                    {"name": "cloud", "access_key_sha256": cloud["pay_access_key_sha256"]},
+                    {"name": "company", "access_key_sha256": company["pay_access_key_sha256"]},
+                ],
                 "company_public_key": company_key,
                 "cloud_url": self.url("cloud")?,
                 "wechat": {
@@ -264,6 +274,20 @@ impl Site {
                 "value_max": self.settings.phone_value_max,
             }),
         )
+    }
+
+    /// Where the desk's access key is.
+    pub(crate) fn desk_key_file(&self) -> PathBuf {
+        self.root.join(DESK_KEY_FILE)
+    }
+
+    /// The desk's access key, made at the first time.
+    fn desk_key(&self) -> anyhow::Result<AccessKey> {
+        let file = self.desk_key_file();
+        if !file.exists() {
+            AccessKey::generate()?.write(&file)?;
+        }
+        Ok(AccessKey::read(&file)?)
     }
 
     async fn prepare_meter(&self) -> anyhow::Result<()> {

@@ -67,6 +67,12 @@ impl Run {
         self.site.dir(part)
     }
 
+    /// The file of the access key with which the gas company's desk asks it for refunds.
+    #[must_use]
+    pub fn desk_key_file(&self) -> PathBuf {
+        self.site.desk_key_file()
+    }
+
     /// Where a server is, like `http://127.0.0.1:20001`. The same for the whole life of the directory.
     ///
     /// # Errors

@@ -3,7 +3,7 @@ use gas_api::pay::PaymentRequest;
 use gas_api::{Digest, HexBytes};
 use gas_token::{Receipt, Tagged};
 
-use crate::proof::{ConfirmedPayment, IssuedToken, Settlement};
+use crate::proof::{ConfirmedPayment, IssuedToken, MoneyBack, OrderedRefund, Settlement};
 
 /// What happened to a vend that was quoted.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -100,4 +100,8 @@ pub enum Event {
         /// Why.
         why: Obstacle,
     },
+    /// The meter no longer holds what was sold: the company has ordered that the money goes back.
+    RefundOrdered(OrderedRefund),
+    /// The payment server has signed that the money went back.
+    MoneyWentBack(MoneyBack),
 }

@@ -1,8 +1,11 @@
 use gas_api::company::Sale;
 use gas_api::{Digest, HexBytes, Jws, Want};
-use gas_statement::{Issue, Payment, Quote, Signed, StatementError, VerifyingKey, quote_hash};
+use gas_statement::{
+    Issue, Payment, Quote, RefundOrder, Refunded, Sha256Digest, Signed, StatementError,
+    VerifyingKey, quote_hash,
+};
 use gas_token::{ParseError, Seq, ShortTag, Tagged, Total};
-use gas_units::{MeterNumber, Money, UnixMillis, VendId};
+use gas_units::{MeterNumber, Money, RefundId, UnixMillis, VendId};
 
 use crate::vend::Asked;
 
@@ -190,6 +193,81 @@ impl Settlement {
             // A later one where the company's books were restored: its first token holds the sale.
             && settled.seq >= seq.bits()
             && settled.last_seq >= settled.seq
+    }
+
+    pub(crate) fn jws(&self) -> Jws {
+        Jws(self.0.shared_compact())
+    }
+}
+
+/// The company has signed that the meter no longer holds a sale, and that its money goes back.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OrderedRefund(Signed<RefundOrder>);
+
+impl OrderedRefund {
+    /// Believes what the company's key has signed.
+    ///
+    /// # Errors
+    /// [`ProofError::Statement`].
+    pub fn verify(jws: &Jws, company: &VerifyingKey) -> Result<Self, ProofError> {
+        Ok(Self(Signed::verify(&jws.0, company)?))
+    }
+
+    pub(crate) fn refund_id(&self) -> RefundId {
+        self.0.statement().refund_id
+    }
+
+    pub(crate) fn vend_id(&self) -> VendId {
+        self.0.statement().vend_id
+    }
+
+    pub(crate) fn meter(&self) -> MeterNumber {
+        self.0.statement().meter
+    }
+
+    pub(crate) fn amount(&self) -> Money {
+        self.0.statement().amount_fen
+    }
+
+    /// Whether it gives back exactly this payment.
+    pub(crate) fn gives_back(&self, payment: &Jws) -> bool {
+        self.0.statement().payment_sha256 == Sha256Digest::of(payment.0.as_bytes())
+    }
+
+    pub(crate) fn jws(&self) -> Jws {
+        Jws(self.0.shared_compact())
+    }
+}
+
+/// The payment server has signed that the money of a refund went back.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MoneyBack(Signed<Refunded>);
+
+impl MoneyBack {
+    /// Believes what the payment server's key has signed.
+    ///
+    /// # Errors
+    /// [`ProofError::Statement`].
+    pub fn verify(jws: &Jws, pay: &VerifyingKey) -> Result<Self, ProofError> {
+        Ok(Self(Signed::verify(&jws.0, pay)?))
+    }
+
+    pub(crate) fn vend_id(&self) -> VendId {
+        self.0.statement().vend_id
+    }
+
+    pub(crate) fn meter(&self) -> MeterNumber {
+        self.0.statement().meter
+    }
+
+    pub(crate) fn amount(&self) -> Money {
+        self.0.statement().amount_fen
+    }
+
+    /// Whether it did what this order says.
+    pub(crate) fn follows(&self, refund_id: RefundId, order: &Jws) -> bool {
+        let done = self.0.statement();
+        done.refund_id == refund_id && done.order_sha256 == Sha256Digest::of(order.0.as_bytes())
     }
 
     pub(crate) fn jws(&self) -> Jws {

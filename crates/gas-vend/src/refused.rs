@@ -65,6 +65,24 @@ pub enum Refused {
     /// A settlement while no receipt was delivered.
     #[error("no receipt was shown for this vend, so it cannot be settled")]
     NoReceipt,
+    /// A refund of another vend.
+    #[error("the refund is for another vend; nothing was changed here")]
+    RefundOfAnotherVend,
+    /// An order for another payment than the one that was believed.
+    #[error("the refund order is for another payment than this vend's")]
+    RefundOfAnotherPayment,
+    /// A refund of another amount than was paid.
+    #[error("the refund is not all that was paid")]
+    RefundAmountDiffers,
+    /// A second order.
+    #[error("the money of this vend goes back by another order already")]
+    RefundedBefore,
+    /// Money back that no order of this vend asked for.
+    #[error("the gas company has ordered no refund of this vend")]
+    NoRefund,
+    /// Money back by another order.
+    #[error("the refund was made by another order than this vend's")]
+    RefundOfAnotherOrder,
 }
 
 impl Refused {
@@ -74,11 +92,16 @@ impl Refused {
         match self {
             Self::QuoteDiffers | Self::PaymentOfAnotherQuote => codes::QUOTE_DIFFERS,
             Self::QuoteExpired => codes::QUOTE_EXPIRED,
-            Self::RequestDiffers | Self::PaymentAmountDiffers => codes::AMOUNT_MISMATCH,
+            Self::RequestDiffers | Self::PaymentAmountDiffers | Self::RefundAmountDiffers => {
+                codes::AMOUNT_MISMATCH
+            }
             Self::PaymentOfAnotherVend
             | Self::TokenOfAnotherVend
-            | Self::SettlementOfAnotherVend => codes::STATEMENT_FORGED,
+            | Self::SettlementOfAnotherVend
+            | Self::RefundOfAnotherVend => codes::STATEMENT_FORGED,
             Self::PaidBefore => codes::PROVIDER_CONTRADICTS,
+            Self::RefundOfAnotherPayment | Self::RefundOfAnotherOrder => codes::REFUND_DIFFERS,
+            Self::RefundedBefore => codes::REFUNDED_BEFORE,
             Self::ReceiptOfAnotherMeter => codes::OTHER_METER,
             Self::NoTender
             | Self::NotPaid
@@ -87,7 +110,8 @@ impl Refused {
             | Self::ReceiptOfAnotherToken
             | Self::NotTaken(_)
             | Self::TooManyReceipts
-            | Self::NoReceipt => codes::WRONG_STATE,
+            | Self::NoReceipt
+            | Self::NoRefund => codes::WRONG_STATE,
         }
     }
 

@@ -2,7 +2,7 @@ use gas_api::cloud::{Obstacle, VendState};
 use gas_api::pay::PaymentRequest;
 use gas_api::{Digest, HexBytes, Jws, Want};
 use gas_token::{Seq, ShortTag};
-use gas_units::{MeterNumber, Money, UnixMillis, VendId};
+use gas_units::{MeterNumber, Money, RefundId, UnixMillis, VendId};
 use serde::{Deserialize, Serialize};
 
 use crate::apply::Applied;
@@ -35,6 +35,9 @@ pub struct Vend {
     pub(crate) obstacle: Option<Obstacle>,
     /// The first payment statement that could not belong here. Stays for people.
     pub(crate) contradiction: Option<Obstacle>,
+    /// Once it was taken back; the stage is what it had reached then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refund: Option<Refund>,
 }
 
 /// Facts of the company's signed quote.
@@ -44,6 +47,16 @@ pub(crate) struct Quote {
     pub(crate) hash: Digest,
     pub(crate) amount: Money,
     pub(crate) valid_until: UnixMillis,
+}
+
+/// The company has taken the gas back, and the money goes back.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Refund {
+    pub(crate) refund_id: RefundId,
+    /// The company's order.
+    pub(crate) order: Jws,
+    /// The payment server's word that it is done.
+    pub(crate) done: Option<Jws>,
 }
 
 /// How often the payment server was to open the tender: again where it has forgotten it.
@@ -196,6 +209,7 @@ impl Vend {
             shown: None,
             obstacle: None,
             contradiction: None,
+            refund: None,
         };
         Ok(Applied {
             vend,
@@ -225,6 +239,11 @@ impl Vend {
     /// Where it stands.
     #[must_use]
     pub const fn state(&self) -> VendState {
+        match &self.refund {
+            Some(Refund { done: Some(_), .. }) => return VendState::Refunded,
+            Some(Refund { done: None, .. }) => return VendState::RefundPending,
+            None => {}
+        }
         match &self.stage {
             Stage::Quoted(_) => VendState::Quoted,
             Stage::TenderRequested(_) => VendState::TenderRequested,
@@ -406,6 +425,24 @@ impl Vend {
             | Stage::TokenIssued(_)
             | Stage::Delivered(_) => None,
             Stage::Accepted(accepted) => Some(&accepted.settlement),
+        }
+    }
+
+    /// The company's signed order that the money goes back, once the gas was taken back.
+    #[must_use]
+    pub const fn refund_order(&self) -> Option<&Jws> {
+        match &self.refund {
+            Some(refund) => Some(&refund.order),
+            None => None,
+        }
+    }
+
+    /// The payment server's signed statement that the money went back.
+    #[must_use]
+    pub const fn refunded(&self) -> Option<&Jws> {
+        match &self.refund {
+            Some(Refund { done, .. }) => done.as_ref(),
+            None => None,
         }
     }
 

@@ -8,6 +8,8 @@ mod nonces;
 mod tokens;
 mod vends;
 
+pub(crate) use vends::money_may_have_moved;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,7 +21,9 @@ use gas_http::{Clock, Problem, Waker};
 use gas_statement::VerifyingKey;
 use gas_store::cloud::{Change, CloudStore, Saved, VendRow};
 use gas_units::{UnixMillis, VendId};
-use gas_vend::{Applied, ConfirmedPayment, Event, Receiver, Refused, Vend};
+use gas_vend::{
+    Applied, ConfirmedPayment, Event, MoneyBack, OrderedRefund, Receiver, Refused, Vend,
+};
 
 use crate::news::News;
 use crate::peers::{CompanyPeer, PayPeer};
@@ -207,9 +211,19 @@ impl Cloud {
             believed: None,
         };
         let events = self.events_of_tender(vend_id, tender, number)?;
-        match self.live(vend_id, &events, with).await {
+        let refund = self.events_of_refund(tender)?;
+        let all = [events.as_slice(), &refund].concat();
+        match self.live(vend_id, &all, with).await {
             Err(LiveError::Refused(refused)) if tender.state == TenderState::Paid => {
-                tracing::error!(%refused, "a signed payment does not fit its vend; kept for people");
+                tracing::error!(%refused,
+                    "a signed payment or refund does not fit its vend; kept for people");
+                if !refund.is_empty() {
+                    // What is paid is paid, whatever is said of its way back.
+                    match self.live(vend_id, &events, With::default()).await {
+                        Ok(_) | Err(LiveError::Refused(_)) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
                 let kept = Event::PaymentContradicted {
                     why: refused.obstacle(),
                 };
@@ -249,6 +263,19 @@ impl Cloud {
                 )?)]
             }
         })
+    }
+
+    /// What a tender says of its money's way back: the company's order, and that it is done.
+    fn events_of_refund(&self, tender: &Tender) -> Result<Vec<Event>, SeenError> {
+        let Some(refund) = &tender.refund else {
+            return Ok(vec![]);
+        };
+        let order = OrderedRefund::verify(&refund.order, &self.company_key)?;
+        let done = refund.refunded.as_ref();
+        let done = done.map(|jws| MoneyBack::verify(jws, &self.pay_key));
+        let done = done.transpose()?.map(Event::MoneyWentBack);
+        let ordered = [Event::RefundOrdered(order)];
+        Ok(ordered.into_iter().chain(done).collect())
     }
 }
 

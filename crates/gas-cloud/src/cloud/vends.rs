@@ -86,14 +86,14 @@ impl Cloud {
         self.lives(vend_id, Event::Consented { quote_hash }).await
     }
 
-    /// After a confirmation: asks the payment server, and it the provider, whether the vend is paid; a
-    /// paid vend is shown at once. Without an answer the vend is shown as it stands.
+    /// After a confirmation: asks the payment server, and it the provider, whether the vend is paid, and
+    /// whether what was paid goes back. Without an answer the vend is shown as it stands.
     ///
     /// # Errors
     /// [`Problem`], where there is no such vend or the database fails.
     pub async fn ask_at_once(&self, vend_id: VendId) -> Result<Vend, Problem> {
         let vend = self.show(vend_id).await?;
-        if vend.payment.is_some() {
+        if !money_may_have_moved(vend.state) {
             return Ok(vend);
         }
         let answer = self.ask_provider(vend_id).await;
@@ -199,6 +199,8 @@ impl Cloud {
                 Err(error) if error.code() == Some(codes::VEND_UNKNOWN) => {}
                 released => released?,
             },
+            // The gas was taken back: nothing is to be issued.
+            TenderState::Paid if tender.refund.is_some() => {}
             TenderState::Paid => {
                 let payment = tender.payment.clone().ok_or(SeenError::NoPayment)?;
                 ConfirmedPayment::verify(&payment, &self.pay_key).map_err(SeenError::from)?;
@@ -213,6 +215,20 @@ impl Cloud {
     async fn lives(&self, vend_id: VendId, event: Event) -> Result<Vend, Problem> {
         let row = self.live(vend_id, &[event], With::default()).await?;
         Ok(view::vend(&row))
+    }
+}
+
+/// Whether the payment server may know more of a vend's money than the vend does.
+pub(crate) const fn money_may_have_moved(state: VendState) -> bool {
+    match state {
+        VendState::Quoted
+        | VendState::TenderRequested
+        | VendState::Expired
+        | VendState::TokenIssued
+        | VendState::Delivered
+        | VendState::Accepted
+        | VendState::RefundPending => true,
+        VendState::TenderConfirmed | VendState::Refunded => false,
     }
 }
 

@@ -6,6 +6,7 @@ use gas_units::VendId;
 use tokio::time::{Instant, timeout};
 
 use super::{Answer, State};
+use crate::cloud::money_may_have_moved;
 use crate::view;
 
 /// How long a request waits for another server before it answers with the vend as it stands.
@@ -63,7 +64,7 @@ pub(super) async fn confirm(
 ) -> Answer<Vend> {
     let cloud = &state.cloud;
     let vend = cloud.confirm(vend_id, consent).await?;
-    if vend.payment.is_some() {
+    if !money_may_have_moved(vend.state) {
         return Ok(Json(vend));
     }
     match timeout(AT_ONCE, cloud.ask_provider(vend_id)).await {
@@ -84,7 +85,7 @@ pub(super) async fn deliver_receipt(
     state.cloud.deliver_receipt(vend_id, delivered).await?;
     let row = state
         .wait(vend_id, until, |row| {
-            row.vend.state() == VendState::Accepted || row.vend.obstacle().is_some()
+            row.vend.state() >= VendState::Accepted || row.vend.obstacle().is_some()
         })
         .await?;
     match row.vend.obstacle() {

@@ -115,6 +115,7 @@ impl PayPeer for Direct {
 
     fn show(&self, vend_id: VendId, _ask: bool) -> Answer<'_, Tender> {
         Box::pin(async move {
+            self.0.with(|books| books.asked += 1);
             let answer = peers::show(self.peers(), Path(vend_id)).await;
             told("payment", answer)
         })

@@ -10,6 +10,7 @@ mod crashes;
 mod direct;
 mod peers;
 mod presence;
+mod refunds;
 mod refusals;
 mod restored;
 mod world;

@@ -14,16 +14,18 @@ use gas_api::company::{
     RecordsBelieved, RecordsReported, ReservationWanted, Reserved, Sale, SaleState, SaleWanted,
     StateReported,
 };
-use gas_api::pay::{PaymentRequest, Presentation, Tender, TenderState, TenderWanted};
+use gas_api::pay::{
+    PaymentRequest, Presentation, Refund, RefundState, Tender, TenderState, TenderWanted,
+};
 use gas_api::{Digest, HexBytes, Jws, Want, codes};
 use gas_http::{Problem, now};
 use gas_statement::{
-    Currency, Evidence, Issue, Payment, Quote, QuoteHash, Settlement, Sha256Digest, Signed,
-    SigningKey,
+    Currency, Evidence, Issue, Payment, Quote, QuoteHash, RefundOrder, Refunded, Settlement,
+    Sha256Digest, Signed, SigningKey,
 };
 use gas_tariff::{QuoteBasis, Tariff};
 use gas_token::{Ask, Nonce, Receipt, ReceiptResult, Record, Seq, Status, Tag, Tagged, Total};
-use gas_units::{MeterNumber, Money, Unit, UnixMillis, UnixTime, VendId, Volume};
+use gas_units::{MeterNumber, Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
 use tokio::sync::Notify;
 
 /// A tag that the company's double takes for forged.
@@ -48,6 +50,8 @@ pub(crate) struct Books {
     pub(crate) issues: u32,
     /// How often the payment server was told to open a tender.
     pub(crate) opened: u32,
+    /// How often the payment server was asked about a tender, called directly.
+    pub(crate) asked: u32,
     /// Receipts that say that the meter did not take the token.
     pub(crate) refused_tokens: u32,
     /// What the company has for the meter besides vends, first first.
@@ -75,6 +79,18 @@ pub(crate) struct Books {
     pub(crate) bend_quote: Option<fn(&mut Quote)>,
     /// Changes what the payment states.
     pub(crate) bend_payment: Option<fn(&mut Payment)>,
+    /// The company has taken the gas back and ordered that the money goes back.
+    pub(crate) refund_ordered: bool,
+    /// The money went back.
+    pub(crate) refunded: bool,
+    /// Changes what the order states.
+    pub(crate) bend_order: Option<fn(&mut RefundOrder)>,
+    /// Changes what the refund states.
+    pub(crate) bend_refunded: Option<fn(&mut Refunded)>,
+    /// Signs orders with this in place of the company's key.
+    pub(crate) order_key: Option<[u8; 32]>,
+    /// Signs refunds with this in place of the payment server's key.
+    pub(crate) refund_key: Option<[u8; 32]>,
     /// Signs quotes with this in place of the company's key.
     pub(crate) quote_key: Option<[u8; 32]>,
 }
@@ -517,6 +533,8 @@ pub(crate) fn tender(books: &Books, vend_id: VendId) -> Tender {
         }
         jws(&pay_key(), payment)
     });
+    let refund = payment.as_ref().filter(|_| books.refund_ordered);
+    let refund = refund.map(|payment| refund_of(books, quote.statement(), payment));
     Tender {
         vend_id,
         quote_hash,
@@ -525,7 +543,54 @@ pub(crate) fn tender(books: &Books, vend_id: VendId) -> Tender {
         order_no,
         payment_request,
         payment,
-        refund: None,
+        refund,
+    }
+}
+
+fn refund_of(books: &Books, quote: &Quote, payment: &Jws) -> Refund {
+    let refund_id = RefundId::from_parts(1_760_000_000_000, [5; 10]);
+    let mut order = RefundOrder {
+        refund_id,
+        vend_id: quote.vend_id,
+        meter: quote.meter,
+        payment_sha256: Sha256Digest::of(payment.0.as_bytes()),
+        amount_fen: quote.payable(),
+        seq: 8,
+        message_sha256: Sha256Digest([6; 32]),
+        ordered_at_ms: UnixMillis::from_millis(1_760_000_000_000),
+    };
+    if let Some(bend) = books.bend_order {
+        bend(&mut order);
+    }
+    let key = |bytes: Option<[u8; 32]>, honest: fn() -> SigningKey| {
+        bytes.map_or_else(honest, |bytes| SigningKey::from_bytes(&bytes))
+    };
+    let order = jws(&key(books.order_key, company_key), order);
+    let mut refunded = Refunded {
+        refund_id,
+        vend_id: quote.vend_id,
+        meter: quote.meter,
+        order_sha256: Sha256Digest::of(order.0.as_bytes()),
+        provider: "wechat".to_owned(),
+        provider_refund_id: "50300001".to_owned(),
+        amount_fen: quote.payable(),
+        refunded_at_ms: UnixMillis::from_millis(1_760_000_000_000),
+    };
+    if let Some(bend) = books.bend_refunded {
+        bend(&mut refunded);
+    }
+    let state = match books.refunded {
+        true => RefundState::Refunded,
+        false => RefundState::AtProvider,
+    };
+    Refund {
+        refund_id,
+        vend_id: quote.vend_id,
+        state,
+        amount_fen: quote.payable(),
+        order,
+        trouble: None,
+        refunded: (books.refunded).then(|| jws(&key(books.refund_key, pay_key), refunded)),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::peers::{pay_key, tender};
 use crate::world::{receipt, receipt_of, vend_id};
 
 /// A vend that can be paid.
-async fn open() -> Home {
+pub(crate) async fn open() -> Home {
     let home = Home::new().await;
     let vend = home.ask_tender().await;
     assert!(vend.payment_request.is_some());
@@ -19,7 +19,7 @@ async fn open() -> Home {
 }
 
 /// A vend that is paid and has its token.
-async fn issued() -> (Home, Vend) {
+pub(crate) async fn issued() -> (Home, Vend) {
     let home = open().await;
     home.with(|books| books.paid = true);
     home.tell().await;
@@ -28,7 +28,7 @@ async fn issued() -> (Home, Vend) {
     (home, vend)
 }
 
-async fn ends_accepted(home: &Home) {
+pub(crate) async fn ends_accepted(home: &Home) {
     let vend = home.deliver(receipt(Tag([1; 16]))).await.unwrap();
     assert_eq!((vend.state, vend.obstacle), (VendState::Accepted, None));
     assert_eq!(home.with(|books| books.issues), 1, "issued once");

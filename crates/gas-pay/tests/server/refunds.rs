@@ -61,6 +61,11 @@ async fn paid_money_goes_back_through_the_provider_though_answers_are_lost() {
     let refunded = news.refunded.clone().unwrap().0;
     let refunded = Signed::<Refunded>::verify(&refunded, &pay_key().verifying_key()).unwrap();
     check_refund(&payment, &order, Some(&refunded)).unwrap();
+    assert_eq!(
+        *news.order.0,
+        *order.compact(),
+        "whoever is told can check it"
+    );
     let (_, shown) = bench.call_as(COMPANY_KEY, put, &path, body).await;
     assert_eq!(shown, serde_json::to_value(&news).unwrap());
     let url = format!("{}/sandbox/refunds/{id}", bench.provider);

@@ -33,8 +33,9 @@ enum Happening {
     Stray,
 }
 
-/// Every view that an honest cloud gives of one vend, in order; with late money where `late`.
-fn life(papers: &Papers, late: bool) -> Vec<Vend> {
+/// Every view that an honest cloud gives of one vend, in order; with late money where `late`, taken back
+/// where `back`: also as a cloud shows it that has forgotten what was taken back.
+fn life(papers: &Papers, late: bool, back: bool) -> Vec<Vend> {
     let mut views = vec![];
     let mut push = |state, change: &dyn Fn(&mut Vend)| {
         let version = u32::try_from(views.len()).unwrap() + 1;
@@ -65,6 +66,14 @@ fn life(papers: &Papers, late: bool) -> Vec<Vend> {
         vend.receipt = Some(receipt_again());
     });
     push(VendState::Accepted, &|_| {});
+    if back {
+        push(VendState::RefundPending, &|vend| {
+            (vend.token, vend.issue) = (None, None);
+            (vend.receipt, vend.settlement) = (None, None);
+        });
+        push(VendState::RefundPending, &|_| {});
+        push(VendState::Refunded, &|_| {});
+    }
     views
 }
 
@@ -88,7 +97,7 @@ fn happening() -> impl Strategy<Value = Happening> {
     ];
     prop_oneof![
         2 => any::<bool>().prop_map(Happening::Status),
-        8 => (0..11_usize).prop_map(Happening::View),
+        8 => (0..14_usize).prop_map(Happening::View),
         1 => refusal.prop_map(Happening::Refused),
         3 => Just(Happening::Agreed),
         1 => Just(Happening::Declined),
@@ -229,6 +238,8 @@ fn live(top_up: &TopUp, event: Event) -> TopUp {
         assert!(known.payment.is_none() || shown.payment == known.payment);
         assert!(known.token.is_none() || shown.token == known.token);
         assert!(known.settlement.is_none() || shown.settlement == known.settlement);
+        assert!(known.refund_order.is_none() || shown.refund_order == known.refund_order);
+        assert!(known.refunded.is_none() || shown.refunded == known.refunded);
         if known.payment.is_some() {
             assert!(!matches!(step, Step::Offer | Step::Pay(_)), "{event:?}");
         }
@@ -247,7 +258,10 @@ fn live(top_up: &TopUp, event: Event) -> TopUp {
     );
     assert!(!(paid && step == Step::Offer), "{event:?}");
     if pays && !paid {
-        assert!(before == Step::Offer || top_up.may_be_paid(), "{event:?}");
+        // A cloud that has forgotten what was paid, or what has expired after it was agreed to, is led on.
+        let led_on = |vend: &Vend| vend.payment.is_some() || vend.state == VendState::Expired;
+        let agreed = before == Step::Offer || top_up.may_be_paid();
+        assert!(agreed || top_up.vend().is_some_and(led_on), "{event:?}");
     }
     // An id stays until it is of no use any more.
     if let (Some(old), Some(new)) = (delivery(&before), delivery(&step)) {
@@ -258,7 +272,7 @@ fn live(top_up: &TopUp, event: Event) -> TopUp {
 
 /// Does what is asked for, with an honest cloud that has come so far, and a card and meter that work.
 fn finish(mut top_up: TopUp, life: &[Vend]) -> TopUp {
-    let accepted = life.last().unwrap();
+    let last = life.last().unwrap();
     for round in 0..30_u8 {
         let at = |state: VendState| life.iter().rfind(|vend| vend.state == state).unwrap();
         let event = match top_up.next(&trust()).unwrap() {
@@ -270,13 +284,15 @@ fn finish(mut top_up: TopUp, life: &[Vend]) -> TopUp {
             Step::Confirm(_) => Event::Vend(at(VendState::TenderRequested).clone()),
             Step::Follow { after_version } => {
                 let newer = life.iter().find(|vend| vend.version > after_version);
-                Event::Vend(newer.unwrap_or(accepted).clone())
+                Event::Vend(newer.unwrap_or(last).clone())
             }
             Step::NameDelivery => Event::DeliveryNamed(RequestId([round; 8])),
             Step::AskCard { request, .. } => {
                 Event::Card(answer(&request, Status::Ok, &receipt_again()))
             }
-            Step::UploadReceipt(_) => Event::Vend(accepted.clone()),
+            Step::UploadReceipt(_) | Step::End(Ending::RefundPending(_)) => {
+                Event::Vend(last.clone())
+            }
             Step::End(Ending::Expired) => Event::Vend(at(VendState::TenderConfirmed).clone()),
             Step::End(_) => return top_up,
         };
@@ -291,10 +307,11 @@ proptest! {
     #[test]
     fn any_events_lose_nothing_and_the_vend_can_always_be_finished(
         late in any::<bool>(),
+        back in any::<bool>(),
         started in any::<bool>(),
         happenings in prop::collection::vec(happening(), 0..30),
     ) {
-        let life = life(&papers(), late);
+        let life = life(&papers(), late, back);
         let mut top_up = TopUp::new(vend_id(), meter(), WANT, NOW);
         if started {
             top_up = live(&top_up, Event::StatusRead(status()));
@@ -310,10 +327,13 @@ proptest! {
             panic!("not the end: {end:?}");
         };
         match end {
-            Ending::Accepted(file) => prop_assert!(file.prove(&trust()).is_ok()),
+            Ending::Accepted(file) | Ending::Refunded(file) => {
+                prop_assert!(file.prove(&trust()).is_ok());
+            }
             // Only before anything could be paid.
             Ending::Declined | Ending::Refused(_) => {}
             Ending::Expired => panic!("late money was not taken"),
+            Ending::RefundPending(_) => panic!("the money went back, and nobody saw it"),
         }
     }
 }

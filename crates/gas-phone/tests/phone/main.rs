@@ -10,6 +10,7 @@ mod carry;
 mod exchange;
 mod history;
 mod receipt_file;
+mod refunds;
 mod top_up;
 mod trust;
 mod world;

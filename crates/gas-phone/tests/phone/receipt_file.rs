@@ -38,17 +38,20 @@ fn it_holds_everything_proves_and_reads_back() {
         meter: meter(),
         quote: jws(papers.quote.compact()),
         payment: jws(papers.payment.compact()),
-        issue: jws(papers.issue.compact()),
-        settlement: jws(papers.settlement.compact()),
-        token: HexBytes(papers.token.to_bytes()),
+        issue: Some(jws(papers.issue.compact())),
+        settlement: Some(jws(papers.settlement.compact())),
+        token: Some(HexBytes(papers.token.to_bytes())),
         receipt: Some(receipt()),
+        refund_order: None,
+        refunded: None,
     };
     assert_eq!(file, whole);
     let proven = file.prove(&trust()).unwrap();
     assert_eq!(proven.quote, papers.quote);
     assert_eq!(proven.payment, papers.payment);
-    assert_eq!(proven.issue, papers.issue);
-    assert_eq!(proven.settlement, papers.settlement);
+    assert_eq!(proven.issue, Some(papers.issue));
+    assert_eq!(proven.settlement, Some(papers.settlement));
+    assert_eq!((proven.refund_order, proven.refunded), (None, None));
     let text = serde_json::to_string_pretty(&file).unwrap();
     assert_eq!(serde_json::from_str::<ReceiptFile>(&text).unwrap(), file);
 }
@@ -113,26 +116,53 @@ fn each_name_and_statement_swapped_is_refused() {
         ),
         (
             "issue",
-            |file| file.issue = papers().issue_with(|it| it.credit += 1),
+            |file| file.issue = Some(papers().issue_with(|it| it.credit += 1)),
             chain(ChainError::Credit),
         ),
         (
             "issue of another token",
-            |file| file.issue = papers().issue_with(|it| it.total += 1),
+            |file| file.issue = Some(papers().issue_with(|it| it.total += 1)),
             distrust(Distrust::Other("token")),
         ),
         (
             "settlement",
-            |file| file.settlement = papers().settlement_with(|it| it.seq += 1),
+            |file| file.settlement = Some(papers().settlement_with(|it| it.seq += 1)),
             chain(ChainError::Settled),
         ),
         (
             "settlement by something else",
             |file| {
                 let other = Sha256Digest::of(b"another message");
-                file.settlement = papers().settlement_with(|it| it.message_sha256 = other);
+                file.settlement = Some(papers().settlement_with(|it| it.message_sha256 = other));
             },
             ReceiptFileError::Evidence,
+        ),
+    ]);
+}
+
+#[test]
+fn a_file_that_lacks_something_is_refused() {
+    let chain = |error| ReceiptFileError::Distrust(Distrust::Chain(error));
+    refused(vec![
+        (
+            "no issue",
+            |file| file.issue = None,
+            ReceiptFileError::Missing("issue"),
+        ),
+        (
+            "no token",
+            |file| file.token = None,
+            ReceiptFileError::Missing("token"),
+        ),
+        (
+            "no settlement",
+            |file| file.settlement = None,
+            ReceiptFileError::Missing("settlement"),
+        ),
+        (
+            "refund without its order",
+            |file| file.refunded = Some(papers().refunded_with(|_| {})),
+            chain(ChainError::Missing("refund order")),
         ),
     ]);
 }
@@ -142,7 +172,7 @@ fn each_message_swapped_is_refused() {
     refused(vec![
         (
             "token",
-            |file| file.token = papers().token_with(|it| it.seq = Seq::from_bits(1)),
+            |file| file.token = Some(papers().token_with(|it| it.seq = Seq::from_bits(1))),
             ReceiptFileError::Distrust(Distrust::Other("token")),
         ),
         (
@@ -175,10 +205,10 @@ fn each_statement_is_signed_by_whom_it_must_be() {
     forged.quote = signed(&pay(), papers.quote.statement().clone());
     assert_eq!(forged.prove(&trust()).unwrap_err(), by_pay("quote").into());
     let mut forged = file();
-    forged.issue = signed(&pay(), papers.issue.statement().clone());
+    forged.issue = Some(signed(&pay(), papers.issue.statement().clone()));
     assert_eq!(forged.prove(&trust()).unwrap_err(), by_pay("issue").into());
     let mut forged = file();
-    forged.settlement = signed(&pay(), papers.settlement.statement().clone());
+    forged.settlement = Some(signed(&pay(), papers.settlement.statement().clone()));
     let found = forged.prove(&trust()).unwrap_err();
     assert_eq!(found, by_pay("settlement").into());
     let mut forged = file();

@@ -27,14 +27,14 @@ pub(crate) fn phone_at(papers: &Papers, seen: &[VendState]) -> TopUp {
 }
 
 /// A lie about a vend in this state, and how it is found out. `changed` is the only thing that is wrong.
-struct Lie {
+pub(crate) struct Lie {
     name: &'static str,
     state: VendState,
     changed: fn(&mut Vend, &Papers),
     found: Distrust,
 }
 
-const fn lie(
+pub(crate) const fn lie(
     name: &'static str,
     state: VendState,
     changed: fn(&mut Vend, &Papers),
@@ -49,7 +49,7 @@ const fn lie(
 }
 
 /// Each lie is refused, and the same view without it believed, whatever the phone had seen before.
-fn refused(lies: Vec<Lie>, seen: &[VendState]) {
+pub(crate) fn refused(lies: Vec<Lie>, seen: &[VendState]) {
     let papers = papers();
     for lie in lies {
         let mut vend = papers.vend(lie.state, 9);
@@ -79,8 +79,9 @@ fn show_with(vend: &mut Vend, change: impl FnOnce(&mut gas_statement::Quote)) {
     show_quote(vend, quote);
 }
 
-fn wrong_key(name: &'static str, wrong: &gas_statement::SigningKey) -> Distrust {
-    let right = if name == "payment" { pay() } else { company() };
+pub(crate) fn wrong_key(name: &'static str, wrong: &gas_statement::SigningKey) -> Distrust {
+    let by_pay = ["payment", "refund"].contains(&name);
+    let right = if by_pay { pay() } else { company() };
     let expected = right.verifying_key().key_id();
     let found = wrong.verifying_key().key_id().to_string();
     Distrust::Forged(name, StatementError::Key { expected, found })
@@ -554,6 +555,8 @@ fn what_was_proven_is_not_taken_back() {
         VendState::TokenIssued,
         VendState::Delivered,
         VendState::Accepted,
+        VendState::RefundPending,
+        VendState::Refunded,
     ];
     let papers = papers();
     for reached in 3..life.len() {
@@ -567,6 +570,8 @@ fn what_was_proven_is_not_taken_back() {
                 assert_eq!(now.payment, known.payment, "{earlier:?}");
                 assert_eq!(now.token, known.token, "{earlier:?}");
                 assert_eq!(now.settlement, known.settlement, "{earlier:?}");
+                assert_eq!(now.refund_order, known.refund_order, "{earlier:?}");
+                assert_eq!(now.refunded, known.refunded, "{earlier:?}");
                 let step = phone.next(&trust()).unwrap();
                 assert!(
                     !matches!(step, Step::Offer | Step::Pay(_)),

@@ -6,14 +6,14 @@ use gas_api::{Digest, HexBytes, Jws, Problem, Want};
 use gas_link::{OperationCode, Recall, RequestId, Response, Status as CardStatus};
 use gas_phone::Trust;
 use gas_statement::{
-    Currency, Evidence, Issue, Payment, Quote, Settlement, Sha256Digest, Signed, SigningKey,
-    Statement, quote_hash,
+    Currency, Evidence, Issue, Payment, Quote, RefundOrder, Refunded, Settlement, Sha256Digest,
+    Signed, SigningKey, Statement, quote_hash,
 };
 use gas_tariff::{QuoteBasis, Tariff};
 use gas_token::{
     Kind, MeterState, Nonce, Receipt, ReceiptResult, Seq, StateFlags, Status, Tag, Tagged, Total,
 };
-use gas_units::{MeterNumber, Money, Unit, UnixMillis, UnixTime, VendId, Volume};
+use gas_units::{MeterNumber, Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
 
 pub(crate) const WANT: Want = Want::AmountFen(Money::from_fen(5_000));
 pub(crate) const NOW: UnixMillis = UnixMillis::from_millis(1_795_422_610_000);
@@ -120,6 +120,8 @@ pub(crate) struct Papers {
     pub(crate) payment: Signed<Payment>,
     pub(crate) issue: Signed<Issue>,
     pub(crate) settlement: Signed<Settlement>,
+    pub(crate) order: Signed<RefundOrder>,
+    pub(crate) refunded: Signed<Refunded>,
     pub(crate) token: Tagged<Total>,
 }
 
@@ -195,6 +197,32 @@ fn a_settlement() -> Settlement {
     }
 }
 
+fn an_order(payment: &Signed<Payment>) -> RefundOrder {
+    RefundOrder {
+        refund_id: RefundId::from_parts(1_795_422_900_000, [3; 10]),
+        vend_id: vend_id(),
+        meter: meter(),
+        payment_sha256: payment.sha256(),
+        amount_fen: payment.statement().amount_fen,
+        seq: SEQ.bits() + 1,
+        message_sha256: Sha256Digest([4; 32]),
+        ordered_at_ms: NOW.plus_millis(300_000),
+    }
+}
+
+fn a_refund(order: &Signed<RefundOrder>) -> Refunded {
+    Refunded {
+        refund_id: order.statement().refund_id,
+        vend_id: vend_id(),
+        meter: meter(),
+        order_sha256: order.sha256(),
+        provider: "wechat".to_owned(),
+        provider_refund_id: "refund".to_owned(),
+        amount_fen: order.statement().amount_fen,
+        refunded_at_ms: NOW.plus_millis(360_000),
+    }
+}
+
 fn a_token() -> Tagged<Total> {
     let message = Total {
         generation: 1,
@@ -217,11 +245,15 @@ pub(crate) fn papers() -> Papers {
     let token = a_token();
     let issue = Signed::sign(&company(), an_issue(&quote, &payment, &token)).unwrap();
     let settlement = Signed::sign(&company(), a_settlement()).unwrap();
+    let order = Signed::sign(&company(), an_order(&payment)).unwrap();
+    let refunded = Signed::sign(&pay(), a_refund(&order)).unwrap();
     Papers {
         quote,
         payment,
         issue,
         settlement,
+        order,
+        refunded,
         token,
     }
 }
@@ -246,6 +278,20 @@ impl Papers {
         let mut settlement = self.settlement.statement().clone();
         change(&mut settlement);
         signed(&company(), settlement)
+    }
+
+    /// The order with something changed, signed by the company.
+    pub(crate) fn order_with(&self, change: impl FnOnce(&mut RefundOrder)) -> Jws {
+        let mut order = self.order.statement().clone();
+        change(&mut order);
+        signed(&company(), order)
+    }
+
+    /// The refund with something changed, signed by the payment server.
+    pub(crate) fn refunded_with(&self, change: impl FnOnce(&mut Refunded)) -> Jws {
+        let mut refunded = self.refunded.statement().clone();
+        change(&mut refunded);
+        signed(&pay(), refunded)
     }
 
     /// The token with something changed. Nobody but company and meter can tell whether its tag holds.
@@ -274,7 +320,9 @@ impl Papers {
             token: issued.then(|| HexBytes(self.token.to_bytes())),
             issue: issued.then(|| jws(self.issue.compact())),
             receipt: (state >= VendState::Delivered).then(receipt),
-            settlement: (state == VendState::Accepted).then(|| jws(self.settlement.compact())),
+            settlement: (state >= VendState::Accepted).then(|| jws(self.settlement.compact())),
+            refund_order: (state >= VendState::RefundPending).then(|| jws(self.order.compact())),
+            refunded: (state == VendState::Refunded).then(|| jws(self.refunded.compact())),
             timeline: vec![],
             obstacle: None,
         }

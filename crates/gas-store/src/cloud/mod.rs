@@ -414,6 +414,8 @@ const fn state_name(state: VendState) -> &'static str {
         VendState::TokenIssued => "token_issued",
         VendState::Delivered => "delivered",
         VendState::Accepted => "accepted",
+        VendState::RefundPending => "refund_pending",
+        VendState::Refunded => "refunded",
     }
 }
 

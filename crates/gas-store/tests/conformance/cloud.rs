@@ -36,6 +36,7 @@ struct Walk<'a> {
     /// The newest nonce that was given.
     given: Option<NewNonce>,
     accepted: u32,
+    refunded: u32,
     _dir: TempDir,
 }
 
@@ -65,6 +66,7 @@ impl<'a> Walk<'a> {
             wanted: Vec::new(),
             given: None,
             accepted: 0,
+            refunded: 0,
             _dir: dir,
         }
     }
@@ -123,12 +125,14 @@ impl<'a> Walk<'a> {
             VendState::TenderConfirmed => 8,
             VendState::TokenIssued => 9,
             VendState::Delivered => 10,
-            VendState::Accepted => self.chance.below(18),
+            VendState::Accepted => self.chance.below(19),
+            VendState::RefundPending => 19,
+            VendState::Refunded => self.chance.below(20),
         };
         let which = if self.chance.one_in(2) {
             next
         } else {
-            self.chance.below(18)
+            self.chance.below(20)
         };
         let count = u32::from(self.chance.byte_below(3)) + 1;
         match which {
@@ -168,6 +172,8 @@ impl<'a> Walk<'a> {
                 attempt: count,
                 why: why(codes::OVER_LIMIT),
             },
+            18 => Event::RefundOrdered(facts.order.clone()),
+            19 => Event::MoneyWentBack(facts.money_back.clone()),
             _ => Event::PaymentContradicted {
                 why: why(codes::TENDER_OPEN),
             },
@@ -210,6 +216,8 @@ impl<'a> Walk<'a> {
             now: self.now,
         };
         let saved = on_both!(self, store => store.save(change));
+        let refunded = applied.reached.contains(&VendState::Refunded);
+        self.refunded += u32::from(refunded && saved == Some(Saved::Done));
         let accepted = applied.reached.contains(&VendState::Accepted);
         self.accepted += u32::from(accepted && saved == Some(Saved::Done));
         let mut facts = self.facts.iter();
@@ -358,7 +366,7 @@ impl<'a> Walk<'a> {
 #[tokio::test]
 async fn the_clouds_backends_give_the_same_answers() {
     let facts: Vec<Facts> = (0..VENDS).map(Facts::of).collect();
-    let mut accepted = 0;
+    let (mut accepted, mut refunded) = (0, 0);
     for seed in 0..SEEDS {
         let mut walk = Walk::new(seed, &facts).await;
         for step in 0..STEPS {
@@ -368,7 +376,9 @@ async fn the_clouds_backends_give_the_same_answers() {
         walk.look().await;
         walk.copy().await;
         accepted += walk.accepted;
+        refunded += walk.refunded;
     }
     // The walk went somewhere.
     assert!(accepted > 20, "{accepted} vends were accepted");
+    assert!(refunded > 5, "{refunded} vends were refunded");
 }

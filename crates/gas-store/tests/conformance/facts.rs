@@ -5,17 +5,21 @@ use gas_api::company::{Sale, SaleState};
 use gas_api::pay::{PaymentRequest, Presentation};
 use gas_api::{Digest, HexBytes, Jws, Want};
 use gas_statement::{
-    Currency, Evidence, Issue, Payment, Quote, Sha256Digest, Signed, SigningKey, quote_hash,
+    Currency, Evidence, Issue, Payment, Quote, RefundOrder, Refunded, Sha256Digest, Signed,
+    SigningKey, quote_hash,
 };
 use gas_tariff::{QuoteBasis, Tariff};
 use gas_token::{Kind, MeterState, Receipt, ReceiptResult, Seq, StateFlags, Tag, Tagged, Total};
-use gas_units::{MeterNumber, Money, Unit, UnixMillis, UnixTime, VendId, Volume};
-use gas_vend::{Applied, Asked, ConfirmedPayment, IssuedToken, Settlement, SignedQuote, Vend};
+use gas_units::{MeterNumber, Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
+use gas_vend::{
+    Applied, Asked, ConfirmedPayment, IssuedToken, MoneyBack, OrderedRefund, Settlement,
+    SignedQuote, Vend,
+};
 
 pub(crate) const BEGIN: UnixMillis = UnixMillis::from_millis(1_760_000_000_000);
 const AMOUNT: Money = Money::from_fen(20_000);
 
-/// One vend, from its quote to its settlement.
+/// One vend, from its quote to its settlement, and back.
 pub(crate) struct Facts {
     pub(crate) vend_id: VendId,
     pub(crate) quoted: Applied,
@@ -25,6 +29,8 @@ pub(crate) struct Facts {
     pub(crate) issued: IssuedToken,
     pub(crate) receipt: Tagged<Receipt>,
     pub(crate) settlement: Settlement,
+    pub(crate) order: OrderedRefund,
+    pub(crate) money_back: MoneyBack,
 }
 
 pub(crate) fn meter(number: u8) -> MeterNumber {
@@ -68,6 +74,10 @@ impl Facts {
         };
         let settlement = Signed::sign(&key, settlement(vend_id, &token)).unwrap();
         let settlement = Jws(settlement.compact().into());
+        let order = Signed::sign(&key, order(&payment)).unwrap();
+        let order_jws = Jws(order.compact().into());
+        let refunded = Signed::sign(&key, refunded(&order)).unwrap();
+        let refunded = Jws(refunded.compact().into());
         Self {
             vend_id,
             quoted: Vend::quoted(asked, &signed).unwrap(),
@@ -84,6 +94,8 @@ impl Facts {
             issued: IssuedToken::verify(&sale, &verifying).unwrap(),
             receipt: receipt(&token),
             settlement: Settlement::verify(&settlement, &verifying).unwrap(),
+            order: OrderedRefund::verify(&order_jws, &verifying).unwrap(),
+            money_back: MoneyBack::verify(&refunded, &verifying).unwrap(),
         }
     }
 }
@@ -182,6 +194,34 @@ fn receipt(token: &Tagged<Total>) -> Tagged<Receipt> {
     };
     let tag = Tag([8; 16]);
     Tagged { message, tag }
+}
+
+fn order(payment: &Signed<Payment>) -> RefundOrder {
+    let paid = payment.statement();
+    RefundOrder {
+        refund_id: RefundId::from_parts(1_760_000_000_000, [1; 10]),
+        vend_id: paid.vend_id,
+        meter: paid.meter,
+        payment_sha256: payment.sha256(),
+        amount_fen: paid.amount_fen,
+        seq: 8,
+        message_sha256: Sha256Digest([6; 32]),
+        ordered_at_ms: BEGIN,
+    }
+}
+
+fn refunded(order: &Signed<RefundOrder>) -> Refunded {
+    let ordered = order.statement();
+    Refunded {
+        refund_id: ordered.refund_id,
+        vend_id: ordered.vend_id,
+        meter: ordered.meter,
+        order_sha256: order.sha256(),
+        provider: "wechat".to_owned(),
+        provider_refund_id: "5".to_owned(),
+        amount_fen: ordered.amount_fen,
+        refunded_at_ms: BEGIN,
+    }
 }
 
 fn settlement(vend_id: VendId, token: &Tagged<Total>) -> gas_statement::Settlement {

@@ -1,7 +1,8 @@
 //! What each event does to a vend: `tender` until it is paid, `sale` from there to the token, `receipt`
-//! from there to the end.
+//! from there to the end; `refund` where it is taken back.
 
 mod receipt;
+mod refund;
 mod sale;
 mod tender;
 
@@ -39,6 +40,9 @@ impl Vend {
             reached: vec![],
             effects: vec![],
         };
+        if self.refund.is_some() && !concerns_money(&event) {
+            return Ok(next);
+        }
         match event {
             Event::TenderAsked { quote_hash } => next.tender_asked(quote_hash)?,
             Event::Reserved { attempt } => next.reserved(attempt, now),
@@ -67,14 +71,47 @@ impl Vend {
             Event::ReceiptNotBelieved { report, why } => {
                 next.receipt_not_believed(report, why, now);
             }
+            Event::RefundOrdered(order) => next.refund_ordered(&order)?,
+            Event::MoneyWentBack(done) => next.money_went_back(&done)?,
         }
         Ok(next)
+    }
+}
+
+/// Whether this still tells something of a vend whose gas was taken back.
+const fn concerns_money(event: &Event) -> bool {
+    match event {
+        Event::Consented { .. }
+        | Event::PaymentConfirmed(_)
+        | Event::PaymentContradicted { .. }
+        | Event::RefundOrdered(_)
+        | Event::MoneyWentBack(_) => true,
+        Event::TenderAsked { .. }
+        | Event::Reserved { .. }
+        | Event::ReservationRefused { .. }
+        | Event::IssuedBefore { .. }
+        | Event::NoTender { .. }
+        | Event::TenderOpened { .. }
+        | Event::TenderRefused { .. }
+        | Event::StillUnpaid { .. }
+        | Event::TenderUnknown { .. }
+        | Event::TenderClosed
+        | Event::TokenIssued(_)
+        | Event::SaleRefused { .. }
+        | Event::ReceiptDelivered { .. }
+        | Event::ReceiptBelieved { .. }
+        | Event::ReceiptNotBelieved { .. } => false,
     }
 }
 
 impl Applied {
     fn enter(&mut self, stage: Stage) {
         self.vend.stage = stage;
+        self.reach();
+    }
+
+    /// The vend is in another state now.
+    fn reach(&mut self) {
         self.vend.obstacle = None;
         self.reached.push(self.vend.state());
     }

@@ -7,10 +7,14 @@ use gas_api::HexBytes;
 use gas_api::codes;
 use gas_token::{ReceiptResult, Tagged};
 use gas_units::UnixMillis;
-use gas_vend::{ConfirmedPayment, Effect, Event, IssuedToken, Settlement, Vend, VendState};
+use gas_vend::{
+    ConfirmedPayment, Effect, Event, IssuedToken, MoneyBack, OrderedRefund, Settlement, Vend,
+    VendState,
+};
 
 use crate::facts::{
-    NOW, issued, new_vend, over_limit, payment, quote_hash, receipt, request, settlement, why,
+    NOW, issued, money_back, new_vend, order, over_limit, payment, quote_hash, receipt, request,
+    settlement, why,
 };
 use crate::table::not_taken;
 use crate::variants::{EFFECTS, EVENTS, effect_kind, event_kind};
@@ -56,9 +60,11 @@ struct Story {
     forgets: bool,
     /// The meter does not take the token at first.
     not_taken_first: bool,
+    /// The gas is taken back at the end.
+    taken_back: bool,
 }
 
-const STORIES: [Story; 11] = {
+const STORIES: [Story; 12] = {
     let unpaid = Story {
         pays: false,
         confirms: false,
@@ -70,6 +76,7 @@ const STORIES: [Story; 11] = {
         sale_refused_first: false,
         forgets: false,
         not_taken_first: false,
+        taken_back: false,
     };
     let paid = Story {
         pays: true,
@@ -117,6 +124,10 @@ const STORIES: [Story; 11] = {
             confirms: true,
             ..unpaid
         },
+        Story {
+            taken_back: true,
+            ..confirmed
+        },
     ]
 };
 
@@ -125,6 +136,8 @@ struct Papers {
     payment: ConfirmedPayment,
     issued: IssuedToken,
     settlement: Settlement,
+    order: OrderedRefund,
+    money_back: MoneyBack,
 }
 
 /// The other servers, as far as this vend goes.
@@ -393,6 +406,10 @@ impl Run<'_> {
             self.others.paid = true;
             self.live(Event::PaymentConfirmed(self.papers.payment.clone()));
         }
+        if self.vend.state() == VendState::Accepted && self.story.taken_back {
+            self.live(Event::RefundOrdered(self.papers.order.clone()));
+            self.live(Event::MoneyWentBack(self.papers.money_back.clone()));
+        }
         if self.vend.state() == VendState::TokenIssued {
             if self.story.not_taken_first {
                 self.story.not_taken_first = false;
@@ -429,7 +446,12 @@ impl Run<'_> {
     fn check(&self) {
         let end = self.vend.state();
         if self.others.paid && self.vend.payment().is_some() {
-            assert_eq!(end, VendState::Accepted);
+            let expected = if self.story.taken_back {
+                VendState::Refunded
+            } else {
+                VendState::Accepted
+            };
+            assert_eq!(end, expected);
             assert!(self.others.issued && self.others.settled);
             assert_eq!(self.vend.obstacle(), None);
         } else {
@@ -478,6 +500,8 @@ fn whatever_goes_wrong_with_an_effect_the_vend_ends_clean() {
         payment: payment(|_| {}),
         issued: issued(|_| {}),
         settlement: settlement(|_| {}),
+        order: order(|_| {}),
+        money_back: money_back(|_| {}),
     };
     let mut seen = Seen::default();
     for story in STORIES {

@@ -3,13 +3,13 @@ use gas_api::company::{Sale, SaleState};
 use gas_api::pay::{PaymentRequest, Presentation};
 use gas_api::{Digest, HexBytes, Jws, codes};
 use gas_statement::{
-    Currency, Evidence, Issue, Payment, Quote, QuoteHash, Settlement, Sha256Digest, Signed,
-    SigningKey,
+    Currency, Evidence, Issue, Payment, Quote, QuoteHash, RefundOrder, Refunded, Settlement,
+    Sha256Digest, Signed, SigningKey,
 };
 use gas_tariff::{Explanation, QuoteBasis, Tariff, Want};
 use gas_token::{Kind, MeterState, Receipt, ReceiptResult, Seq, StateFlags, Tag, Tagged, Total};
-use gas_units::{MeterNumber, Money, Unit, UnixMillis, UnixTime, VendId, Volume};
-use gas_vend::{Asked, ConfirmedPayment, IssuedToken, SignedQuote, Vend};
+use gas_units::{MeterNumber, Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
+use gas_vend::{Asked, ConfirmedPayment, IssuedToken, MoneyBack, OrderedRefund, SignedQuote, Vend};
 
 pub(crate) const NOW: UnixMillis = UnixMillis::from_millis(1_760_000_000_000);
 pub(crate) const VALID_UNTIL: UnixMillis = UnixMillis::from_millis(1_760_000_900_000);
@@ -204,6 +204,46 @@ pub(crate) fn settlement(change: impl FnOnce(&mut Settlement)) -> gas_vend::Sett
     change(&mut facts);
     let jws = Jws(Signed::sign(&company(), facts).unwrap().compact().into());
     gas_vend::Settlement::verify(&jws, &company().verifying_key()).unwrap()
+}
+
+fn signed_order(change: impl FnOnce(&mut RefundOrder)) -> Signed<RefundOrder> {
+    let payment = Signed::sign(&pay(), payment_facts()).unwrap();
+    let mut facts = RefundOrder {
+        refund_id: RefundId::from_parts(1_760_000_000_000, [5; 10]),
+        vend_id: vend_id(),
+        meter: meter(),
+        payment_sha256: payment.sha256(),
+        amount_fen: Money::from_fen(20_000),
+        seq: SEQ + 1,
+        message_sha256: Sha256Digest([6; 32]),
+        ordered_at_ms: NOW,
+    };
+    change(&mut facts);
+    Signed::sign(&company(), facts).unwrap()
+}
+
+/// The company's order to give the money back, after `change`.
+pub(crate) fn order(change: impl FnOnce(&mut RefundOrder)) -> OrderedRefund {
+    let jws = Jws(signed_order(change).compact().into());
+    OrderedRefund::verify(&jws, &company().verifying_key()).unwrap()
+}
+
+/// The payment server's word that the money went back, after `change`.
+pub(crate) fn money_back(change: impl FnOnce(&mut Refunded)) -> MoneyBack {
+    let order = signed_order(|_| {});
+    let mut facts = Refunded {
+        refund_id: order.statement().refund_id,
+        vend_id: vend_id(),
+        meter: meter(),
+        order_sha256: order.sha256(),
+        provider: "wechat".to_owned(),
+        provider_refund_id: "50300001".to_owned(),
+        amount_fen: Money::from_fen(20_000),
+        refunded_at_ms: NOW,
+    };
+    change(&mut facts);
+    let jws = Jws(Signed::sign(&pay(), facts).unwrap().compact().into());
+    MoneyBack::verify(&jws, &pay().verifying_key()).unwrap()
 }
 
 pub(crate) fn request(amount_fen: i64) -> PaymentRequest {

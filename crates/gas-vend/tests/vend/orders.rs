@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use gas_vend::{Event, Vend, VendState};
 use proptest::prelude::*;
 
-use crate::facts::{NOW, issued, new_vend, payment, receipt, settlement};
+use crate::facts::{NOW, issued, money_back, new_vend, order, payment, receipt, settlement};
 use crate::table::events;
 
 /// What may follow what: the order of the glossary, and late money.
@@ -18,6 +18,10 @@ fn may_follow(before: VendState, after: VendState) -> bool {
         VendState::TokenIssued => before == VendState::TenderConfirmed,
         VendState::Delivered => before == VendState::TokenIssued,
         VendState::Accepted => before == VendState::Delivered,
+        VendState::RefundPending => {
+            (VendState::TenderConfirmed..=VendState::Accepted).contains(&before)
+        }
+        VendState::Refunded => before == VendState::RefundPending,
     }
 }
 
@@ -43,11 +47,15 @@ impl Life {
             self.vend.payment(),
             self.vend.issue(),
             self.vend.settlement(),
+            self.vend.refund_order(),
+            self.vend.refunded(),
         ];
         let now = [
             applied.vend.payment(),
             applied.vend.issue(),
             applied.vend.settlement(),
+            applied.vend.refund_order(),
+            applied.vend.refunded(),
         ];
         for (known, now) in known.into_iter().zip(now) {
             assert!(
@@ -88,9 +96,17 @@ proptest! {
         life.live(Event::ReceiptDelivered { receipt: receipt(|_| {}) });
         let receipt = gas_api::HexBytes(receipt(|_| {}).to_bytes());
         life.live(Event::ReceiptBelieved { receipt, settlement: settlement(|_| {}) });
-        prop_assert_eq!(life.vend.state(), VendState::Accepted);
+        let taken_back = life.vend.refund_order().is_some();
+        prop_assert_eq!(life.vend.state() == VendState::Accepted, !taken_back);
         prop_assert!(sale(&life));
         let issues = life.timeline.iter().filter(|state| **state == VendState::TokenIssued).count();
-        prop_assert_eq!(issues, 1);
+        prop_assert!(issues == 1 || (taken_back && issues == 0));
+        life.live(Event::RefundOrdered(order(|_| {})));
+        life.live(Event::MoneyWentBack(money_back(|_| {})));
+        // The first payment and the first order that were believed stand; these two are about another one.
+        let paid = new_vend().apply(Event::PaymentConfirmed(payment(|_| {})), NOW).unwrap().vend;
+        let other_order = taken_back && life.vend.state() == VendState::RefundPending;
+        let given_back = life.vend.payment() == paid.payment() && !other_order;
+        prop_assert_eq!(life.vend.state() == VendState::Refunded, given_back);
     }
 }

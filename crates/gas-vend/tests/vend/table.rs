@@ -2,14 +2,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gas_api::{Digest, codes};
 use gas_token::{Kind, Receipt, ReceiptResult, Seq, ShortTag, Tagged};
-use gas_units::{Money, UnixMillis, VendId};
+use gas_units::{Money, RefundId, UnixMillis, VendId};
 use gas_vend::{
-    Applied, Effect, Event, IssuedToken, ProofError, Refused, SignedQuote, Vend, VendState,
+    Applied, Effect, Event, IssuedToken, MoneyBack, OrderedRefund, ProofError, Refused,
+    SignedQuote, Vend, VendState,
 };
 
 use crate::facts::{
-    NOW, VALID_UNTIL, asked, company, issued, new_vend, over_limit, pay, payment, quote,
-    quote_hash, receipt, request, sale, settlement, signed_quote, why,
+    NOW, VALID_UNTIL, asked, company, issued, money_back, new_vend, order, over_limit, pay,
+    payment, quote, quote_hash, receipt, request, sale, settlement, signed_quote, why,
 };
 
 use crate::variants::{EVENTS, event_kind};
@@ -18,6 +19,10 @@ type Step = (&'static str, Event, UnixMillis);
 
 fn other_vend() -> VendId {
     VendId::from_parts(1, [1; 10])
+}
+
+fn other_refund() -> RefundId {
+    RefundId::from_parts(1, [1; 10])
 }
 
 /// Every kind of event, in its good and in its bad forms.
@@ -179,9 +184,60 @@ pub(crate) fn events() -> Vec<Step> {
             },
         ),
     ];
+    let refunds = [
+        ("refund ordered", Event::RefundOrdered(order(|_| {}))),
+        (
+            "refund ordered, other vend",
+            Event::RefundOrdered(order(|o| o.vend_id = other_vend())),
+        ),
+        (
+            "refund ordered, other meter",
+            Event::RefundOrdered(order(|o| o.meter = "33010000000002".parse().unwrap())),
+        ),
+        (
+            "refund ordered, other payment",
+            Event::RefundOrdered(order(|o| o.payment_sha256.0 = [0; 32])),
+        ),
+        (
+            "refund ordered, other amount",
+            Event::RefundOrdered(order(|o| o.amount_fen = Money::from_fen(19_999))),
+        ),
+        (
+            "refund ordered, other order",
+            Event::RefundOrdered(order(|o| o.seq = 9)),
+        ),
+        ("money went back", Event::MoneyWentBack(money_back(|_| {}))),
+        (
+            "money went back, told in other words",
+            Event::MoneyWentBack(money_back(|m| m.provider_refund_id = "2".to_owned())),
+        ),
+        (
+            "money went back, other vend",
+            Event::MoneyWentBack(money_back(|m| m.vend_id = other_vend())),
+        ),
+        (
+            "money went back, other meter",
+            Event::MoneyWentBack(money_back(|m| {
+                m.meter = "33010000000002".parse().unwrap();
+            })),
+        ),
+        (
+            "money went back, other refund",
+            Event::MoneyWentBack(money_back(|m| m.refund_id = other_refund())),
+        ),
+        (
+            "money went back, other order",
+            Event::MoneyWentBack(money_back(|m| m.order_sha256.0 = [0; 32])),
+        ),
+        (
+            "money went back, other amount",
+            Event::MoneyWentBack(money_back(|m| m.amount_fen = Money::from_fen(19_999))),
+        ),
+    ];
     let late = [("tender asked too late", asked(quote_hash()), VALID_UNTIL)];
     at_once
         .into_iter()
+        .chain(refunds)
         .map(|(name, event)| (name, event, NOW))
         .chain(late)
         .collect()
@@ -245,6 +301,10 @@ fn states() -> Vec<(&'static str, Vend)> {
         receipt: gas_api::HexBytes(receipt(|_| {}).to_bytes()),
         settlement: settlement(|_| {}),
     };
+    let accepted = step(&delivered, believed);
+    let ordered = Event::RefundOrdered(order(|_| {}));
+    let refunding = step(&accepted, ordered.clone());
+    let refunded = step(&refunding, Event::MoneyWentBack(money_back(|_| {})));
     vec![
         ("quoted", quoted),
         ("refused", step(&looking, Event::NoTender { attempt: 1 })),
@@ -258,7 +318,7 @@ fn states() -> Vec<(&'static str, Vend)> {
         ("expired", expired),
         ("reopening", step(&open, unknown)),
         ("open", open),
-        ("paid", confirmed),
+        ("paid", confirmed.clone()),
         (
             "not-taken",
             step(
@@ -268,10 +328,14 @@ fn states() -> Vec<(&'static str, Vend)> {
                 },
             ),
         ),
-        ("issued", token),
+        ("issued", token.clone()),
         ("disbelieved", step(&delivered, forged)),
-        ("accepted", step(&delivered, believed)),
+        ("accepted", accepted),
         ("delivered", delivered),
+        ("paid-refunding", step(&confirmed, ordered.clone())),
+        ("issued-refunding", step(&token, ordered)),
+        ("refunding", refunding),
+        ("refunded", refunded),
     ]
 }
 
@@ -451,6 +515,19 @@ fn statements_of_other_keys_prove_nothing() {
     ));
     assert!(matches!(
         IssuedToken::verify(&sale(|_| {}), &pay().verifying_key()),
+        Err(ProofError::Statement(_))
+    ));
+    let jws = |vend: &Vend, of: fn(&Vend) -> Option<&gas_api::Jws>| of(vend).unwrap().clone();
+    let (_, refunded) = states()
+        .into_iter()
+        .rfind(|(state, _)| *state == "refunded")
+        .unwrap();
+    assert!(matches!(
+        OrderedRefund::verify(&jws(&refunded, Vend::refund_order), &pay().verifying_key()),
+        Err(ProofError::Statement(_))
+    ));
+    assert!(matches!(
+        MoneyBack::verify(&jws(&refunded, Vend::refunded), &company().verifying_key()),
         Err(ProofError::Statement(_))
     ));
 }

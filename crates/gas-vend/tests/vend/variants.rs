@@ -24,4 +24,5 @@ variants!(
     EVENTS, event_kind, Event: TenderAsked, Reserved, ReservationRefused, IssuedBefore, NoTender,
     TenderOpened, TenderRefused, StillUnpaid, TenderUnknown, TenderClosed, Consented, PaymentConfirmed,
     PaymentContradicted, TokenIssued, SaleRefused, ReceiptDelivered, ReceiptBelieved, ReceiptNotBelieved,
+    RefundOrdered, MoneyWentBack,
 );
