@@ -9,7 +9,9 @@
 //!
 //! Everything is read twice, and what differs counts as torn: a cell whose write was cut may read now
 //! as zero and now as one. One that reads the same twice and something else after the next boot is not
-//! covered; no money hangs on it, as the phone keeps a token until it has the meter's receipt.
+//! covered; no money hangs on it, as the phone keeps a token until it has the meter's receipt. A write
+//! cut so early that its slot still reads erased is written over: the only case of two writes between
+//! erases, which the nRF52840 allows (`nWRITE` = 2).
 //!
 //! | pages | log | slots of | kept for sure |
 //! |---|---|---|---|

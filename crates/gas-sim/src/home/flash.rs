@@ -70,7 +70,11 @@ impl Supply {
     }
 }
 
-/// The flash: bits go from one to zero, and a byte is written once between erases.
+/// How often a cell may be written between two erases (nRF52840 product specification, `nWRITE`).
+const WRITES: u8 = 2;
+
+/// The flash: bits go from one to zero, and a byte is written once between erases; twice where the
+/// first write was cut so early that nothing shows it.
 #[derive(Debug)]
 pub(crate) struct Flash {
     /// By number, those that were ever written to or erased; the others are blank.
@@ -84,14 +88,15 @@ pub(crate) struct Flash {
 #[derive(Debug)]
 struct Page {
     bytes: Vec<u8>,
-    written: Vec<bool>,
+    /// How often each byte was written; a write that was not cut uses up all of them.
+    writes: Vec<u8>,
 }
 
 impl Page {
     fn blank() -> Self {
         Self {
             bytes: vec![0xFF; size(PAGE_LEN)],
-            written: vec![false; size(PAGE_LEN)],
+            writes: vec![0; size(PAGE_LEN)],
         }
     }
 }
@@ -137,7 +142,7 @@ impl Flash {
             let at = (first + step) % ERASE_STEPS * piece;
             page.bytes[at..at + piece].fill(0xFF);
         }
-        page.written.fill(false);
+        page.writes.fill(0);
         self.unstable
             .retain(|at, _| !(from..from + page_len).contains(at));
         Ok(())
@@ -210,18 +215,20 @@ impl NorFlash for Flash {
         for (at, byte) in (from..).zip(bytes) {
             let (page, within) = (at / size(PAGE_LEN), at % size(PAGE_LEN));
             let page = self.pages.entry(page).or_insert_with(Page::blank);
-            if page.written[within] {
+            if page.writes[within] >= WRITES {
                 return Err(self.misuse("a write to a byte that was not erased"));
             }
-            page.written[within] = true;
             let before = page.bytes[within];
             if !self.supply.step() {
+                page.writes[within] += 1;
                 // Half programmed: some of the bits that should fall have fallen, some waver.
                 page.bytes[within] = before & (byte | self.rng.next().to_le_bytes()[0]);
                 self.unstable.insert(at, before & byte);
                 return Err(Gone);
             }
+            page.writes[within] = WRITES;
             page.bytes[within] = before & byte;
+            self.unstable.remove(&at);
         }
         Ok(())
     }
