@@ -88,6 +88,10 @@ struct ManyArguments {
     report: Option<PathBuf>,
 }
 
+/// Worlds are made of small things that come and go.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<ExitCode> {
     // A database's connections live on a runtime's thread; its futures are polled by the simulator.
     let runtime = tokio::runtime::Builder::new_multi_thread()

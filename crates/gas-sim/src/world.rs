@@ -341,11 +341,14 @@ impl World {
             if self.sim.strikes(Fault::ClockJump) {
                 self.jump(server);
             }
+            let frail = self.utilities[self.servers[server].utility()].frail;
+            if server != frail {
+                continue;
+            }
             if self.sim.rng.chance(BACKED_UP) {
                 self.back_up(server);
             }
-            let frail = self.utilities[self.servers[server].utility()].frail;
-            if server == frail && self.sim.strikes(Fault::BackupPutBack) {
+            if self.sim.strikes(Fault::BackupPutBack) {
                 self.put_back(server);
             }
         }
