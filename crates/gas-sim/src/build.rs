@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gas_company::NewMeter;
 use gas_meter::{Household, Provision, Start};
 use gas_phone::Trust;
-use gas_statement::SigningKey;
+use gas_statement::{SigningKey, VerifyingKey};
 use gas_tariff::Tariff;
 use gas_units::{MeterNumber, Money, Unit, Volume};
 
@@ -26,6 +26,9 @@ const UTILITIES: usize = 2;
 const HOMES: usize = 3;
 /// Phones of each home.
 const PHONES: usize = 2;
+/// The home whose phones check every signature by themselves. All others, servers included,
+/// share what a key has signed or was found to have signed, which is a fifth of the time saved.
+const DOUBTS: usize = 1;
 /// Statements that each key remembers to have verified.
 const REMEMBERED: usize = 4_096;
 /// Price of gas, fen per m³: the same in all tiers.
@@ -152,6 +155,11 @@ impl World {
             .push(MeterTruth::new(unit, start.balance, start.register, PRICE));
         let first = self.phones.len();
         let trust = self.utilities[utility].trust.clone();
+        let trust = if place == DOUBTS {
+            doubting(&trust)?
+        } else {
+            trust
+        };
         for _ in 0..PHONES {
             self.phones.push(Phone::new(utility, place, trust.clone()));
         }
@@ -172,6 +180,18 @@ impl World {
         self.sim.schedule(after, Event::Reads(place));
         Ok(())
     }
+}
+
+/// The same keys, without what others remember of them.
+fn doubting(trust: &Trust) -> Result<Trust, String> {
+    let doubting = |key: &VerifyingKey| {
+        let key = VerifyingKey::from_bytes(&key.to_bytes()).map_err(|error| error.to_string())?;
+        Ok::<_, String>(key.remembering(REMEMBERED))
+    };
+    Ok(Trust {
+        company: doubting(&trust.company)?,
+        pay: doubting(&trust.pay)?,
+    })
 }
 
 /// A tariff with the same price in all tiers, which the oracle can compute in one line.

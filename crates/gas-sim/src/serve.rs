@@ -15,9 +15,9 @@ use crate::world::World;
 
 /// Most effects of one lane under way at once, as `gas_http::OutboxRunner` has it.
 const AT_ONCE: usize = 4;
-/// How long an outbox goes unread at least and at most while something is in it, ms.
-const LOOK_AGAIN_MS: u64 = 500;
-const LOOK_AT_LATEST_MS: u64 = 10_000;
+/// How long an outbox goes unread at least while something is due in it, ms. The real one looks every
+/// second whatever is due when; here a look is planned, and another one comes where a clock jumps.
+const LOOK_AGAIN_MS: u64 = 1_000;
 /// Longer than any effect waits, ms.
 const FAR_MS: i64 = 3_600_000;
 /// How long a server that crashed is down, ms.
@@ -257,9 +257,9 @@ impl World {
                 }
             }
         }
-        let wait = u64::try_from(wait).unwrap_or(0);
-        // What is due and under way is looked at when it ends; a clock may jump before what is not due.
-        Some(wait.clamp(LOOK_AGAIN_MS, LOOK_AT_LATEST_MS))
+        // What is due and under way is looked at when it ends.
+        let wait = wait.min(FAR_MS);
+        Some(u64::try_from(wait).unwrap_or(0).max(LOOK_AGAIN_MS))
     }
 
     /// All that is not in its store is gone.

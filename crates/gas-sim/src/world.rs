@@ -19,7 +19,7 @@ use crate::server::{Server, Stores};
 use crate::sim::Sim;
 
 /// Between two purchases of one household, ms.
-const WANTS_MS: (u64, u64) = (600_000, 4 * 3_600_000);
+const WANTS_MS: (u64, u64) = (300_000, 2 * 3_600_000);
 /// Most events at one moment: more of them never end.
 const AT_ONCE_MAX: u32 = 20_000;
 /// How often a fault may come by itself, ms.
@@ -123,7 +123,7 @@ impl World {
             Event::Restarts(server, life) => self.restart(server, life),
             Event::GoesOn { server, life, task } => self.goes_on(server, life, task),
             Event::Mends(server, life) => self.mends(server, life),
-            Event::ClockRight(server) => self.servers[server].set_clock_off(0),
+            Event::ClockRight(server) => self.set_clock(server, 0),
             Event::DiskHasRoom(server) => self.servers[server].program.fail_writes(false),
             Event::Pays { utility, order_no } => self.pays(utility, &order_no),
             Event::Notifies(utility, ask) => {
@@ -362,9 +362,15 @@ impl World {
         let off = off.saturating_sub_unsigned(reach);
         self.sim
             .line(|| format!("server {server}: its clock jumps by {} s", off / 1_000));
-        self.servers[server].set_clock_off(off);
+        self.set_clock(server, off);
         let after = self.sim.rng.within(10_000, 1_200_000);
         self.sim.schedule(after, Event::ClockRight(server));
+    }
+
+    /// Other effects are due by another clock.
+    fn set_clock(&mut self, server: usize, off_ms: i64) {
+        self.servers[server].set_clock_off(off_ms);
+        self.pump(server);
     }
 
     fn replace_card(&mut self, home: usize) {
@@ -386,9 +392,9 @@ impl World {
     pub(crate) fn calm_down(&mut self) {
         self.sim.line(|| "faults stop".to_owned());
         self.sim.faults.stop();
-        for server in &self.servers {
-            server.set_clock_off(0);
-            server.program.fail_writes(false);
+        for server in 0..self.servers.len() {
+            self.servers[server].program.fail_writes(false);
+            self.set_clock(server, 0);
         }
         for home in 0..self.homes.len() {
             self.sim.schedule(60_000, Event::Reads(home));

@@ -213,6 +213,23 @@ fn a_signer_that_remembers_knows_its_own_statements() {
 }
 
 #[test]
+fn a_signer_shares_the_memory_of_its_public_half_and_of_no_other() {
+    let shared = company().verifying_key().remembering(4);
+    let known = |signer: SigningKey| {
+        let quote = Signed::sign(&signer, a_quote()).unwrap();
+        let read = Signed::<Quote>::verify(quote.compact(), &shared);
+        std::ptr::eq(read.unwrap().statement(), quote.statement())
+    };
+    assert!(!known(company()), "one by itself: read anew");
+    let other = SigningKey::from_bytes(&[9; 32]).verifying_key();
+    assert!(!known(company().sharing(&other.remembering(4))));
+    let shared = company().verifying_key().remembering(4);
+    let quote = Signed::sign(&company().sharing(&shared), a_quote()).unwrap();
+    let read = Signed::<Quote>::verify(quote.compact(), &shared).unwrap();
+    assert!(std::ptr::eq(read.statement(), quote.statement()));
+}
+
+#[test]
 fn threads_share_a_memory_and_none_is_fooled() {
     let key = company().verifying_key().remembering(3);
     let genuine = |number| {

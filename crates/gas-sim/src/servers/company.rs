@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gas_api::pay::{self, RefundWanted};
 use gas_company::{Company, Dispatch, KeyStore, Mark, NewMeter, PayPeer, Provisioned};
 use gas_http::{Clock, Entropy};
-use gas_statement::{SigningKey, VerifyingKey};
+use gas_phone::Trust;
+use gas_statement::SigningKey;
 use gas_store::company::{CompanyStore, RefundState};
 use gas_token_issue::MasterKey;
 use gas_units::{MeterNumber, RefundId};
@@ -23,7 +24,7 @@ pub(crate) struct CompanyProgram {
     disk: Disk<CompanyStore>,
     master: [u8; 16],
     statement_key: [u8; 32],
-    pay_key: VerifyingKey,
+    trust: Trust,
     clock: Clock,
     entropy: Entropy,
     wire: Wire,
@@ -52,7 +53,7 @@ impl CompanyProgram {
             disk,
             master: keys.master,
             statement_key: keys.company,
-            pay_key: keys.trust.pay.clone(),
+            trust: keys.trust.clone(),
             clock: time.clock(),
             entropy: Entropy::new(move |bytes| {
                 let mut rng = nonces.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,8 +73,8 @@ impl Program for CompanyProgram {
             self.disk.store.clone(),
             self.mark.clone(),
             KeyStore::new(MasterKey::from_bytes(self.master)),
-            SigningKey::from_bytes(&self.statement_key),
-            self.pay_key.clone(),
+            SigningKey::from_bytes(&self.statement_key).sharing(&self.trust.company),
+            self.trust.pay.clone(),
             self.clock.clone(),
             self.entropy.clone(),
         );

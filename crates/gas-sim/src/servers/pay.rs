@@ -61,7 +61,7 @@ impl Program for PayProgram {
             provider: Arc::new(Wired(self.wire.clone())),
             cloud: Arc::new(Wired(self.wire.clone())),
             company_key: self.trust.company.clone(),
-            key: SigningKey::from_bytes(&self.key),
+            key: SigningKey::from_bytes(&self.key).sharing(&self.trust.pay),
             clock: self.clock.clone(),
             waker: Waker::new(),
         });

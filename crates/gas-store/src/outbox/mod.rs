@@ -30,8 +30,12 @@ pub(crate) use memory::{
 
 /// First wait after a failed attempt.
 const BACKOFF_FIRST_MS: i64 = 100;
-/// Longest wait between attempts.
+/// Longest wait between the first attempts, which last about a minute: somebody may be waiting.
 const BACKOFF_MAX_MS: i64 = 5_000;
+/// How many attempts are the first ones.
+const FIRST_ATTEMPTS: u32 = 20;
+/// Between later attempts: the other server is down, or works on it for days (a refund).
+const BACKOFF_LATE_MS: i64 = 60_000;
 
 /// Longer than any effect waits: an hour (a receipt of a vend that was sent too many, a refund that the
 /// provider has closed), and a minute for a clock that is corrected. What is due later than that was put off
@@ -194,6 +198,9 @@ pub async fn postpone(
 }
 
 fn backoff_ms(attempts: u32) -> i64 {
+    if attempts >= FIRST_ATTEMPTS {
+        return BACKOFF_LATE_MS;
+    }
     BACKOFF_FIRST_MS
         .saturating_mul(1 << attempts.min(10))
         .min(BACKOFF_MAX_MS)
@@ -204,9 +211,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_five_seconds() {
+    fn waits_double_up_to_five_seconds_and_end_at_a_minute() {
         let waits: Vec<i64> = (0..8).map(backoff_ms).collect();
         assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        assert_eq!(backoff_ms(u32::MAX), 5000);
+        assert_eq!((backoff_ms(19), backoff_ms(20)), (5000, 60_000));
+        assert_eq!(backoff_ms(u32::MAX), 60_000);
     }
 }

@@ -8,8 +8,15 @@ use crate::effect::Effect;
 use crate::refused::Refused;
 use crate::vend::{Quoted, Reserving, Stage, TenderRequested};
 
-/// Between questions to the payment server while the payer can pay.
-const ASK_OPEN_MS: i64 = 10_000;
+/// Between questions to the payment server while the payer can pay. It tells by itself; this is for when
+/// it could not.
+const ASK_OPEN_MS: i64 = 60_000;
+
+/// Between the questions of the first minutes, when most pay.
+const ASK_EARLY_MS: i64 = 10_000;
+
+/// How many questions those are, the first ones included.
+const ASK_EARLY_TIMES: u32 = 22;
 
 /// Between the first questions while there is no payment request yet: somebody waits for it.
 const ASK_OPENING_MS: i64 = 1_000;
@@ -295,7 +302,13 @@ impl Applied {
             return;
         };
         let opening = tender.request.is_none() && answered < ASK_OPENING_TIMES;
-        let wait = if opening { ASK_OPENING_MS } else { ASK_OPEN_MS };
+        let wait = if opening {
+            ASK_OPENING_MS
+        } else if answered < ASK_EARLY_TIMES {
+            ASK_EARLY_MS
+        } else {
+            ASK_OPEN_MS
+        };
         self.effects.push(Effect::AskPayment {
             vend_id: self.vend.vend_id,
             number: answered.saturating_add(1),
