@@ -11,6 +11,14 @@ use gas_units::{Money, Unit, VendId, Volume};
 use crate::server::Truth;
 use crate::world::World;
 
+/// What a meter of money takes as it comes from the factory: from and to what use since the start of the
+/// year, 0.01 m³, and at how many fen per m³.
+const TIERS: [(u32, u32, i64); 3] = [
+    (0, 35_000, 261),
+    (35_000, 50_000, 283),
+    (50_000, u32::MAX, 423),
+];
+
 /// The truth about one vend.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct VendTruth {
@@ -43,7 +51,7 @@ pub(crate) struct MeterTruth {
     /// Credit and register from the factory.
     pub(crate) start_balance: i32,
     pub(crate) start_register: Volume,
-    /// Price of gas in 0.01 fen for 0.01 m³, one tier only.
+    /// Price at which the company sells, in 0.01 fen for 0.01 m³, one tier only.
     pub(crate) price: u32,
     /// Credit of everything that was paid for this meter.
     pub(crate) paid: u64,
@@ -81,7 +89,12 @@ impl MeterTruth {
         match self.unit {
             Unit::CentiCubicMetre => i64::from(burnt),
             // The meter takes whole fen as soon as they are owed.
-            Unit::Fen => i64::from(burnt) * i64::from(self.price) / 100,
+            Unit::Fen => {
+                let tier = |(from, to, price): (u32, u32, i64)| {
+                    i64::from(burnt.clamp(from, to) - from) * price
+                };
+                TIERS.map(tier).iter().sum::<i64>() / 100
+            }
         }
     }
 }
