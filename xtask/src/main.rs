@@ -16,6 +16,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
+use mutants::Which;
+
 /// Checks of this repository.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
@@ -31,8 +33,11 @@ enum What {
     /// Mutation testing of what decides over money and gas; writes docs/benchmarks/mutants.md
     Mutants {
         /// Only lines changed since this commit; no report
-        #[arg(long, value_name = "REF")]
+        #[arg(long, value_name = "REF", conflicts_with = "changed")]
         diff: Option<String>,
+        /// Only lines changed since the commit that the report is of, and not too many; no report
+        #[arg(long)]
+        changed: bool,
     },
     /// The house rules alone: imports, names, sizes, pinned files, links
     Tidy {
@@ -51,7 +56,14 @@ fn main() -> anyhow::Result<ExitCode> {
     let root = root()?;
     let clean = match Arguments::parse().what {
         What::Check => steps::check(&root)?,
-        What::Mutants { diff } => mutants::run(&root, diff.as_deref())?,
+        What::Mutants { diff, changed } => {
+            let which = match diff {
+                Some(commit) => Which::Since(commit),
+                None if changed => Which::SinceReport,
+                None => Which::All,
+            };
+            mutants::run(&root, &which)?
+        }
         What::Tidy { bless } => {
             let found = tidy::run(&root, bless)?;
             report(&found)?;

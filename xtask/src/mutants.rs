@@ -19,7 +19,13 @@ const VERSION: &str = "27.1.0";
 const PACKAGES: [&str; 3] = ["gas-token-verify", "gas-card", "gas-vend"];
 /// Survivors that are no gap, each with its reason.
 const SPARED: &str = ".cargo/mutants-spared.txt";
+/// Says which files are mutated.
+const CONFIG: &str = ".cargo/mutants.toml";
 const REPORT: &str = "docs/benchmarks/mutants.md";
+/// What the report says before the commit that it is of.
+const OF_COMMIT: &str = "Commit: ";
+/// Most mutants that are run by the way; each takes up to a minute.
+const CHANGED_MAX: usize = 30;
 
 /// What cargo-mutants says of a run.
 #[derive(Deserialize)]
@@ -81,8 +87,29 @@ struct Verdict {
     needless: Vec<String>,
 }
 
-/// Runs all mutants, or those in lines changed since `since`; whether each was found, or spared.
-pub(crate) fn run(root: &Path, since: Option<&str>) -> anyhow::Result<bool> {
+/// Which mutants are run.
+pub(crate) enum Which {
+    All,
+    /// In lines changed since a commit.
+    Since(String),
+    /// In lines changed since the commit that the report is of.
+    SinceReport,
+}
+
+/// Runs mutants; whether each was found, or spared.
+pub(crate) fn run(root: &Path, which: &Which) -> anyhow::Result<bool> {
+    let since = match which {
+        Which::All => None,
+        Which::Since(commit) => Some(commit.clone()),
+        Which::SinceReport => Some(reported(root)?),
+    };
+    let since = since.as_deref();
+    if let Some(since) = since
+        && !is_changed(root, since)?
+    {
+        say(&format!("mutants: none in the lines changed since {since}"))?;
+        return Ok(true);
+    }
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let program = installed(&target.join("tools"))?;
     let work = target.join("mutants");
@@ -91,6 +118,19 @@ pub(crate) fn run(root: &Path, since: Option<&str>) -> anyhow::Result<bool> {
     if results.exists() {
         fs::remove_dir_all(&results).context("cannot take the last run's results away")?;
     }
+    if let (Some(since), Which::SinceReport) = (since, which) {
+        let mutants = count(root, &program, &work, since)?;
+        say(&format!(
+            "mutants: {mutants} in the lines changed since {since}"
+        ))?;
+        if mutants > CHANGED_MAX {
+            bail!(
+                "more than {CHANGED_MAX} mutants since the last full run: run `./x mutants` (hours) and \
+                 commit {REPORT}"
+            );
+        }
+    }
+    let commit = commit(root)?;
     let started = Instant::now();
     mutate(root, &program, &work, since)?;
     let minutes = started.elapsed().as_secs().div_ceil(60);
@@ -114,8 +154,8 @@ pub(crate) fn run(root: &Path, since: Option<&str>) -> anyhow::Result<bool> {
                 "mutants: {SPARED} lists what does not survive: {name}"
             ))?;
         }
-        fs::write(root.join(REPORT), report(&verdict, &spared, minutes))
-            .with_context(|| format!("cannot write {REPORT}"))?;
+        let report = report(&verdict, &spared, &commit, minutes);
+        fs::write(root.join(REPORT), report).with_context(|| format!("cannot write {REPORT}"))?;
     }
     let clean = verdict.missed.is_empty() && (since.is_some() || verdict.needless.is_empty());
     say(if clean {
@@ -197,28 +237,82 @@ fn mutate(root: &Path, program: &Path, work: &Path, since: Option<&str>) -> anyh
     }
 }
 
+/// The commit that the sources are of.
+fn commit(root: &Path) -> anyhow::Result<String> {
+    let head = git(root, &["rev-parse", "HEAD"])?;
+    Ok(String::from_utf8_lossy(&head).trim().to_owned())
+}
+
+/// The commit that the report is of.
+fn reported(root: &Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(root.join(REPORT))
+        .with_context(|| format!("there is no {REPORT} yet: run `./x mutants`"))?;
+    let commit = commit_of(&text);
+    let commit = commit.with_context(|| format!("{REPORT} does not say of which commit it is"))?;
+    Ok(commit.to_owned())
+}
+
+fn commit_of(report: &str) -> Option<&str> {
+    report.lines().find_map(|line| line.strip_prefix(OF_COMMIT))
+}
+
+/// Whether anything that is mutated differs from what it was at a commit.
+fn is_changed(root: &Path, since: &str) -> anyhow::Result<bool> {
+    let config = fs::read_to_string(root.join(CONFIG)).context(CONFIG)?;
+    let files: Vec<String> = (config.lines())
+        .filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\","))
+        .map(|glob| format!(":(glob){glob}"))
+        .collect();
+    let mut asked = vec!["diff", "--name-only", "--end-of-options", since, "--"];
+    asked.extend(files.iter().map(String::as_str));
+    Ok(!git(root, &asked)?.is_empty())
+}
+
+/// How many mutants there are in the lines changed since a commit.
+fn count(root: &Path, program: &Path, work: &Path, since: &str) -> anyhow::Result<usize> {
+    let listed = Command::new(program)
+        .args(["mutants", "--list", "--in-diff"])
+        .arg(changes(root, work, since)?)
+        .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
+        .current_dir(root)
+        .output()
+        .context("cannot run cargo-mutants")?;
+    if !listed.status.success() {
+        let why = String::from_utf8_lossy(&listed.stderr);
+        bail!("cargo-mutants cannot list its mutants: {}", why.trim());
+    }
+    Ok(String::from_utf8_lossy(&listed.stdout).lines().count())
+}
+
+/// What git says.
+fn git(root: &Path, arguments: &[&str]) -> anyhow::Result<Vec<u8>> {
+    let said = Command::new("git")
+        .args(arguments)
+        .current_dir(root)
+        .output()
+        .context("cannot run git")?;
+    if !said.status.success() {
+        let why = String::from_utf8_lossy(&said.stderr);
+        bail!("git {}: {}", arguments.join(" "), why.trim());
+    }
+    Ok(said.stdout)
+}
+
 /// The difference between a commit and the files as they are now, as a file.
 fn changes(root: &Path, work: &Path, since: &str) -> anyhow::Result<PathBuf> {
-    let diff = Command::new("git")
-        .args([
+    let diff = git(
+        root,
+        &[
             "diff",
             "--no-ext-diff",
             "--no-color",
             "--end-of-options",
             since,
             "--",
-        ])
-        .current_dir(root)
-        .output()
-        .context("cannot run git")?;
-    if !diff.status.success() {
-        bail!(
-            "git knows no `{since}`: {}",
-            String::from_utf8_lossy(&diff.stderr).trim()
-        );
-    }
+        ],
+    )?;
     let path = work.join("changes.diff");
-    fs::write(&path, diff.stdout).context("cannot write the changes")?;
+    fs::write(&path, diff).context("cannot write the changes")?;
     Ok(path)
 }
 
@@ -276,9 +370,10 @@ fn judge(run: &Run, spared: &Spared) -> Verdict {
     }
 }
 
-fn report(verdict: &Verdict, spared: &Spared, minutes: u64) -> String {
+fn report(verdict: &Verdict, spared: &Spared, commit: &str, minutes: u64) -> String {
     let mut text = format!(
         "# Mutation testing\n\n\
+         {OF_COMMIT}{commit}\n\n\
          Written by `./x mutants` ({minutes} min): cargo-mutants {VERSION} changes the code that decides \
          over money and gas, one small change at a time, and runs the tests of the changed crate. A \
          change is found when a test fails, or does not end (ended by the clock). Some do not compile. \
@@ -371,7 +466,8 @@ mod tests {
     #[test]
     fn the_report_counts_each_file_and_names_what_is_listed() {
         let list = "src/a.rs: replace < with <= in f | equal never happens\n";
-        let text = report(&verdict(list), &spared(list).unwrap(), 3);
+        let text = report(&verdict(list), &spared(list).unwrap(), "abc1", 3);
+        assert_eq!(commit_of(&text), Some("abc1"));
         assert!(
             text.contains("| `src/a.rs` | 3 | 1 | 0 | 0 | 1 | 1 |\n"),
             "{text}"
