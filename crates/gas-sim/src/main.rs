@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -80,6 +82,9 @@ struct ManyArguments {
     vends: u64,
     #[command(flatten)]
     world: WorldArguments,
+    /// How many worlds run at the same time, each on a core.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    jobs: u8,
     /// Begin no world after so many seconds.
     #[arg(long)]
     at_most_s: Option<u64>,
@@ -144,7 +149,7 @@ fn seed(arguments: &SeedArguments) -> anyhow::Result<ExitCode> {
         }
     }
     let mut summary = Summary::default();
-    summary.add(&second);
+    summary.add(&second, Duration::ZERO);
     say(&format!("trace {:032x}, twice", second.hash))?;
     for violation in &second.violations {
         say(&format!("VIOLATION {violation}"))?;
@@ -153,30 +158,17 @@ fn seed(arguments: &SeedArguments) -> anyhow::Result<ExitCode> {
 }
 
 fn many(arguments: &ManyArguments) -> anyhow::Result<ExitCode> {
-    let mut summary = Summary::default();
-    let began = Instant::now();
-    let mut said = began;
-    let mut seed = arguments.from;
     let most = arguments.at_most_s.map(Duration::from_secs);
-    while summary.vends < arguments.vends && summary.violations.is_empty() {
-        if most.is_some_and(|most| began.elapsed() > most) {
-            say(&format!(
-                "the time is over; {} vends were wanted",
-                arguments.vends
-            ))?;
-            break;
-        }
-        summary.add(&run_world(&settings(seed, &arguments.world))?);
-        seed += 1;
-        if said.elapsed() > SAY_EVERY {
-            said = Instant::now();
-            say(&summary.line(began.elapsed()))?;
-        }
+    let summary = worlds(arguments, most)?;
+    say(&summary.line())?;
+    if summary.vends < arguments.vends && summary.violations.is_empty() {
+        say(&format!(
+            "the time is over; {} vends were wanted",
+            arguments.vends
+        ))?;
     }
-    let took = began.elapsed();
-    say(&summary.line(took))?;
     if let Some(report) = &arguments.report {
-        write_report(arguments, report, &summary, took)?;
+        write_report(arguments, report, &summary)?;
     }
     let sqlite = if arguments.world.sqlite {
         " --sqlite"
@@ -191,6 +183,45 @@ fn many(arguments: &ManyArguments) -> anyhow::Result<ExitCode> {
         ))?;
     }
     Ok(exit(&summary))
+}
+
+/// One world after the other, as many at a time as wanted, until there were enough vends, the time is over,
+/// or one of them broke a rule.
+fn worlds(arguments: &ManyArguments, most: Option<Duration>) -> anyhow::Result<Summary> {
+    let (began, runtime) = (Instant::now(), tokio::runtime::Handle::current());
+    let (next, enough) = (AtomicU64::new(arguments.from), AtomicBool::new(false));
+    let (send, come) = mpsc::channel();
+    std::thread::scope(|threads| {
+        for _ in 0..arguments.jobs {
+            let (send, next, enough, runtime) = (send.clone(), &next, &enough, &runtime);
+            threads.spawn(move || {
+                let _entered = runtime.enter();
+                while !enough.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    let began = Instant::now();
+                    let world = run_world(&settings(seed, &arguments.world));
+                    if send.send((world, began.elapsed())).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(send);
+        let (mut summary, mut said) = (Summary::default(), began);
+        for (world, took) in come {
+            let world = world.inspect_err(|_| enough.store(true, Ordering::Relaxed))?;
+            summary.add(&world, took);
+            let over = most.is_some_and(|most| began.elapsed() > most);
+            if over || summary.vends >= arguments.vends || !summary.violations.is_empty() {
+                enough.store(true, Ordering::Relaxed);
+            }
+            if said.elapsed() > SAY_EVERY {
+                said = Instant::now();
+                say(&summary.line())?;
+            }
+        }
+        Ok(summary)
+    })
 }
 
 /// Runs what `kept.txt` lists: seed, vends of the world, per cent of faults, and what it once found.
@@ -225,7 +256,6 @@ fn write_report(
     arguments: &ManyArguments,
     file: &PathBuf,
     summary: &Summary,
-    took: Duration,
 ) -> anyhow::Result<()> {
     let picture = file.with_extension("svg");
     let name = picture.file_name().unwrap_or_default().to_string_lossy();
@@ -235,7 +265,7 @@ fn write_report(
         "in memory"
     };
     let command = format!("./x soak --vends {}", arguments.vends);
-    let text = summary.report(&command, store, took, &name);
+    let text = summary.report(&command, store, &name);
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     std::fs::write(&picture, summary.picture())
         .with_context(|| format!("cannot write {}", picture.display()))
