@@ -102,6 +102,36 @@ fn rubbish_in_the_flash_is_an_empty_journal_that_can_be_used() {
     assert_eq!(journal.deliveries.waiting().collect::<Vec<_>>(), [id(1)]);
 }
 
+/// Found by the simulator (seed 5000185): the card asserted that it could read what it carried over.
+#[test]
+fn a_waiting_token_that_is_gone_holds_nothing_up() {
+    const FIRST_SLOT: usize = 24;
+    let mut flash = Flash::blank();
+    let mut journal = Journal::mount(&mut flash).unwrap();
+    let log = &mut journal.deliveries;
+    for number in [1, 2] {
+        log.store_token(&mut flash, id(number), &token(number))
+            .unwrap();
+    }
+    // A cell that read as written, until now.
+    flash.bytes[FIRST_SLOT + 20] ^= 0x10;
+    assert_eq!(log.token(&mut flash, id(1)), Ok(None));
+    for number in 3..40 {
+        log.store_token(&mut flash, id(number), &token(number))
+            .unwrap();
+        log.store_result(&mut flash, id(number), &result(number))
+            .unwrap();
+    }
+    assert_eq!(log.waiting().collect::<Vec<_>>(), [id(2)]);
+    let journal = Journal::mount(&mut flash).unwrap();
+    let kept = journal.deliveries.token(&mut flash, id(2)).unwrap();
+    assert_eq!(kept.as_deref(), Some(token(2).as_slice()));
+    assert_eq!(
+        journal.deliveries.find(&mut flash, id(1)),
+        Ok(Found::Nothing)
+    );
+}
+
 #[test]
 fn a_flash_too_small_is_refused() {
     let mut flash = Flash::blank();

@@ -45,6 +45,10 @@ impl CompanyPeer for HttpCompany {
         Box::pin(async move { self.0.put(&format!("/v1/sales/{vend_id}"), &wanted).await })
     }
 
+    fn sale(&self, vend_id: VendId) -> Answer<'_, Sale> {
+        Box::pin(async move { self.0.get(&format!("/v1/sales/{vend_id}")).await })
+    }
+
     fn receipt(&self, vend_id: VendId, reported: ReceiptReported) -> Answer<'_, ReceiptBelieved> {
         let path = format!("/v1/receipts/{vend_id}");
         Box::pin(async move { self.0.put(&path, &reported).await })

@@ -207,6 +207,29 @@ impl Dispatch {
         Ok(())
     }
 
+    async fn look_at_sale(&self, vend_id: VendId, number: u32, id: &str) -> Result<(), BoxError> {
+        if !self.cloud.row(vend_id).await?.vend.awaits_settlement() {
+            return self.moot(id).await;
+        }
+        let settlement = match verdict(self.cloud.company().sale(vend_id).await)? {
+            Ok(sale) => sale.settlement,
+            // It was restored and has forgotten the sale, say: it hears of it again from others.
+            Err(why) => {
+                tracing::warn!(
+                    code = why.code,
+                    why.detail,
+                    "the company shows no such sale"
+                );
+                None
+            }
+        };
+        let settlement = settlement
+            .map(|jws| Settlement::verify(&jws, self.cloud.company_key()))
+            .transpose()?;
+        self.live(vend_id, Event::SaleLookedAt { number, settlement }, id)
+            .await
+    }
+
     async fn release(&self, vend_id: VendId, id: &str) -> Result<(), BoxError> {
         if let Err(why) = verdict(self.cloud.company().release(vend_id).await)? {
             tracing::warn!(
@@ -292,6 +315,9 @@ impl Outbox for Dispatch {
                 receipt,
                 ..
             } => self.report(vend_id, report, receipt, id).await,
+            Effect::LookAtSale {
+                vend_id, number, ..
+            } => self.look_at_sale(vend_id, number, id).await,
             Effect::ReleaseReservation { vend_id, .. } => self.release(vend_id, id).await,
             Effect::LapseReservation { vend_id, .. } => {
                 if self.cloud.row(vend_id).await?.vend.holds_no_tender() {

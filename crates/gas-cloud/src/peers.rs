@@ -27,6 +27,8 @@ pub trait CompanyPeer: Send + Sync {
     fn release(&self, vend_id: VendId) -> Answer<'_, ()>;
     /// `PUT /v1/sales/{vend_id}`
     fn sell(&self, vend_id: VendId, wanted: SaleWanted) -> Answer<'_, Sale>;
+    /// `GET /v1/sales/{vend_id}`
+    fn sale(&self, vend_id: VendId) -> Answer<'_, Sale>;
     /// `PUT /v1/receipts/{vend_id}`
     fn receipt(&self, vend_id: VendId, reported: ReceiptReported) -> Answer<'_, ReceiptBelieved>;
     /// `PUT /v1/meters/{meter}/tokens/{seq}/receipt`

@@ -92,6 +92,18 @@ fn halted(halt: Halt) -> Problem {
     Problem::conflict(code, format!("Nothing was done, no money is lost: {halt}.")).hint(hint)
 }
 
+/// Paid for after another meter had taken this one's place.
+pub(crate) fn given_back(new_meter: MeterNumber) -> Problem {
+    Problem::conflict(
+        codes::METER_REPLACED,
+        format!(
+            "Meter {new_meter} stands in its place now, and no token was issued: what was paid goes back \
+             to who paid, all of it."
+        ),
+    )
+    .hint("Buy for the meter that stands in its place.")
+}
+
 pub(crate) fn contradiction(contradiction: Contradiction) -> Problem {
     Problem::conflict(
         codes::METER_FROZEN,
@@ -328,8 +340,9 @@ pub(crate) fn quote_differs() -> Problem {
 pub(crate) fn not_issued(refusal: IssueRefusal) -> Problem {
     match refusal {
         IssueRefusal::Halted(halt) => halted(halt),
-        IssueRefusal::Keys | IssueRefusal::Exhausted(_) | IssueRefusal::Meter => {
-            Problem::ours(refusal)
-        }
+        IssueRefusal::Keys
+        | IssueRefusal::Exhausted(_)
+        | IssueRefusal::Meter
+        | IssueRefusal::NotReplaced => Problem::ours(refusal),
     }
 }

@@ -6,13 +6,17 @@
 mod rig;
 
 use axum::http::{Method, StatusCode};
-use gas_api::company::{BelievedState, Nonces};
+use gas_api::company::{BelievedState, Nonces, Sale};
 use gas_api::desk::{Replacement, ReplacementState};
 use gas_api::{HexBytes, Problem, codes};
 use gas_company::Dispatch;
 use gas_http::Outbox as _;
-use gas_statement::{MeterReplaced, ReplacementEvidence, Signed};
-use gas_units::ReplacementId;
+use gas_statement::{
+    Evidence, Issue, MeterReplaced, RefundOrder, ReplacementEvidence, Settlement, Signed,
+    check_chain, check_refund,
+};
+use gas_store::company::RefundState;
+use gas_units::{RefundId, ReplacementId};
 use rig::{Bench, METER, Meter, company_key};
 use serde_json::{Value, json};
 
@@ -169,6 +173,51 @@ async fn the_credit_goes_to_the_new_meter_once_the_old_one_has_shown_the_debit()
     assert_eq!(site.alarms().await, ["retired_meter"]);
 }
 
+/// Paid for the old meter, and heard of once the new one stood in its place: the household did not ask for gas
+/// there, and no token of the old one may be out, so the money goes back.
+#[tokio::test]
+async fn late_money_for_a_replaced_meter_goes_back_and_its_token_never_leaves() {
+    let mut site = Site::new().await;
+    let late = site.bench.quote(2, 1_000).await;
+    let debit = site.replace(1).await.unwrap().waiting.unwrap();
+    site.bench.deliver(&debit).await.unwrap();
+    site.perform_effects().await;
+    assert_eq!(site.shown(1).await.state, ReplacementState::Carried);
+
+    for _ in 0..2 {
+        let refused = site.bench.sell(&late).await.unwrap_err();
+        assert_eq!(refused.code, codes::METER_REPLACED, "{}", refused.detail);
+        assert!(refused.detail.contains("goes back"), "{}", refused.detail);
+        site.bench.restart().await;
+    }
+    let path = format!("/v1/sales/{}", rig::vend(2));
+    let (status, shown) = site.bench.call(Method::GET, &path, "").await;
+    assert_eq!(
+        (status, &shown["token"]),
+        (StatusCode::CONFLICT, &Value::Null)
+    );
+
+    let refund = RefundId::of_vend(rig::vend(2));
+    let row = site.bench.store.refund(refund).await.unwrap().unwrap();
+    assert_eq!(row.state, RefundState::MoneyDue);
+    let key = company_key().verifying_key();
+    let order = Signed::<RefundOrder>::verify(&row.order.unwrap(), &key).unwrap();
+    let payment = site.bench.payment(&late);
+    let payment = Signed::sign(&rig::pay_key(), payment).unwrap();
+    check_refund(&payment, &order, None).unwrap();
+    let effects = site.bench.store.due(site.bench.now(), 9).await.unwrap();
+    assert_eq!(effects.len(), 1, "the order is handed over, once");
+
+    // All that the old meter can still be given leaves it as it is.
+    let waiting = site.read_old().await.waiting.unwrap();
+    site.bench.deliver(&waiting).await.unwrap();
+    let old = &site.bench.meter.account;
+    assert_eq!((old.total, old.balance), (0, 0));
+    let believed = site.read_old().await;
+    assert_eq!(believed.waiting, None);
+    assert!(site.alarms().await.is_empty());
+}
+
 #[tokio::test]
 async fn gas_burnt_meanwhile_is_not_carried() {
     let mut site = Site::new().await;
@@ -231,8 +280,29 @@ async fn two_people_decide_for_a_dead_meter() {
     assert_eq!(statement.statement().evidence, evidence);
     assert_eq!(site.alarms().await, ["declared_dead"]);
     let token: HexBytes = dead.new_waiting.unwrap();
+    let path = format!("/v1/sales/{}", rig::vend(2));
+    let (_, open) = site.bench.call(Method::GET, &path, "").await;
+    assert_eq!(open["state"], "issued", "nobody has shown it");
+    site.read_new().await;
+    let (_, open) = site.bench.call(Method::GET, &path, "").await;
+    assert_eq!(
+        open["state"], "issued",
+        "the new meter was read before it had the credit"
+    );
     site.new.deliver(&token);
     assert_eq!(site.read_new().await.balance, 6_000);
+    let (_, settled) = site.bench.call(Method::GET, &path, "").await;
+    let settled: Sale = serde_json::from_value(settled).unwrap();
+    let settlement = Signed::<Settlement>::verify(&settled.settlement.unwrap().0, &key).unwrap();
+    let shown_by = Evidence::CarriedOver {
+        new_meter: NEW.parse().unwrap(),
+        replacement_id: id(1),
+        seq: 1,
+    };
+    assert_eq!(settlement.statement().evidence, shown_by);
+    let issue = Signed::<Issue>::verify(&settled.issue.0, &key).unwrap();
+    let payment = Signed::sign(&rig::pay_key(), site.bench.payment(&quote)).unwrap();
+    check_chain(&quote, Some(&payment), Some(&issue), Some(&settlement)).unwrap();
 
     // It lives: people are told, and it is given the token that leaves nothing on it.
     let believed = site.read_old().await;

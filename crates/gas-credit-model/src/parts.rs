@@ -251,7 +251,7 @@ impl Parts {
                 after.frozen = true;
                 return after;
             }
-            Belief::Known | Belief::Old | Belief::NotYet => return after,
+            Belief::Known | Belief::Old | Belief::NotYet(_) => return after,
         };
         after.believed = Some(message.shown);
         self.settle(&mut after, &told);

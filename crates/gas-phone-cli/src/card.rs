@@ -166,6 +166,18 @@ impl Card {
 
     /// Asks for something that changes nothing, so that "ask again" is done here, a few times.
     pub(crate) async fn ask_ok(&mut self, operation: Operation) -> Result<Response, CardError> {
+        let response = self.ask_until_answered(operation).await?;
+        match response.status {
+            Status::Ok => Ok(response),
+            status => Err(CardError::Status(status)),
+        }
+    }
+
+    /// The same, whatever the answer is in the end.
+    pub(crate) async fn ask_until_answered(
+        &mut self,
+        operation: Operation,
+    ) -> Result<Response, CardError> {
         let mut tries = TRIES;
         loop {
             let request = Request {
@@ -173,12 +185,9 @@ impl Card {
                 operation: operation.clone(),
             };
             let response = self.ask(request).await?;
-            if response.status == Status::Ok {
-                return Ok(response);
-            }
             tries -= 1;
             if tries == 0 || !ASK_AGAIN.contains(&response.status) {
-                return Err(CardError::Status(response.status));
+                return Ok(response);
             }
             progress(&format!("{}; asking again", response.status));
             sleep(AGAIN).await;

@@ -281,6 +281,7 @@ impl Desk<'_> {
             user: &User::new(how.yes, how.json),
             pay_only,
             card,
+            looked: false,
         };
         let outcome = walk.run(vend).await?;
         match &outcome {

@@ -2,8 +2,8 @@
 
 use anyhow::Context as _;
 use gas_api::HexBytes;
-use gas_link::{Operation, Records};
-use gas_phone::{CARRIED_MAX, Wanted};
+use gas_link::{Operation, Records, Status};
+use gas_phone::{CARRIED_MAX, Wanted, ask_under_its_key};
 use gas_token::{StateFlags, Tagged};
 
 use crate::card::{Card, CardError};
@@ -27,7 +27,13 @@ async fn read_status(phone: &Phone, cloud: &Cloud, card: &mut Card) -> Result<He
         .try_into()
         .ok()
         .context("the cloud's nonce has not 18 bytes")?;
-    let answer = card.ask_ok(Operation::Status(ask)).await?;
+    let mut answer = card.ask_until_answered(Operation::Status(ask)).await?;
+    if let Some(again) = ask_under_its_key(&ask, &answer) {
+        answer = card.ask_until_answered(Operation::Status(again)).await?;
+    }
+    if answer.status != Status::Ok {
+        return Err(CardError::Status(answer.status).into());
+    }
     let status = Tagged::<gas_token::Status>::parse(&answer.body)
         .context("the card's status cannot be read")?;
     let state = status.message.state;

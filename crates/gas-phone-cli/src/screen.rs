@@ -162,6 +162,14 @@ fn settlement(unit: Unit, settlement: &Settlement) -> String {
         Evidence::ReceiptApplied => "the meter answered: applied",
         Evidence::ReceiptDuplicate => "the meter answered: applied before",
         Evidence::LaterState => "a later answer of the meter shows it",
+        Evidence::CarriedOver { new_meter, .. } => {
+            return format!(
+                "  Credited    meter {new_meter}, which stands in its place now, has shown it; all ever \
+                 credited there {}, balance {}",
+                amount(unit, settlement.total.into()),
+                amount(unit, settlement.balance.into()),
+            );
+        }
     };
     format!(
         "  Credited    {how}; all ever credited {}, balance {}, register {} m³",

@@ -37,6 +37,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) pay_only: bool,
     /// A card in reach.
     pub(crate) card: Option<Card>,
+    /// It has looked at the cloud since the card could not be asked.
+    pub(crate) looked: bool,
 }
 
 /// How far it came.
@@ -123,21 +125,30 @@ impl Walk<'_> {
     /// What may help before the next try.
     async fn recover(&mut self, top_up: &mut TopUp, trouble: &Trouble) {
         match trouble {
-            Trouble::Card(_) => self.card = None,
-            Trouble::Event(EventError::OtherMeter(_)) => self.let_card_go().await,
-            // The cloud sees the vend otherwise: look.
-            Trouble::Event(EventError::Refused(_)) => {
-                if let Ok(event) = answered(self.cloud.follow(top_up.vend_id(), 0).await)
-                    && let Err(trouble) = self.apply(top_up, event)
-                {
-                    progress(&trouble.to_string());
+            Trouble::Card(_) => {
+                self.card = None;
+                // Perhaps nothing is left to be delivered: another phone did it, or the meter is gone.
+                if !std::mem::replace(&mut self.looked, true) {
+                    self.look(top_up).await;
                 }
             }
+            Trouble::Event(EventError::OtherMeter(_)) => self.let_card_go().await,
+            // The cloud sees the vend otherwise: look.
+            Trouble::Event(EventError::Refused(_)) => self.look(top_up).await,
             Trouble::Cloud(_)
             | Trouble::Cashier(_)
             | Trouble::Distrust(_)
             | Trouble::System(_)
             | Trouble::Event(_) => {}
+        }
+    }
+
+    /// How the cloud sees the vend, if it can be reached.
+    async fn look(&self, top_up: &mut TopUp) {
+        if let Ok(event) = answered(self.cloud.follow(top_up.vend_id(), 0).await)
+            && let Err(trouble) = self.apply(top_up, event)
+        {
+            progress(&trouble.to_string());
         }
     }
 

@@ -7,6 +7,7 @@
 //! offline. No IO, no clock, no randomness.
 #![forbid(unsafe_code)]
 
+mod ask;
 mod carry;
 mod delivery;
 mod exchange;
@@ -17,6 +18,7 @@ mod step;
 mod top_up;
 mod trust;
 
+pub use ask::ask_under_its_key;
 pub use carry::{CARRIED_MAX, Carry, CarryStep};
 pub use exchange::{ANSWER_MAX_MS, Exchange, ExchangeError, Output};
 pub use history::{History, HistoryError, Reading, Wanted};

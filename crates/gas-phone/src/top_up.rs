@@ -14,6 +14,9 @@ use crate::trust::{Distrust, Expected, Statements, Trust};
 /// purchase, say) takes minutes.
 const TENDER_AGAIN_MS: u32 = 10_000;
 
+/// Code of a refusal for another key generation (link.md, METER_REFUSED).
+const OTHER_GENERATION: u8 = 3;
+
 /// One vend as its phone remembers it. Save it after every [`TopUp::apply`] and before performing the
 /// next [`Step`]: every step can be repeated, by the same ids, with the same outcome.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -39,6 +42,10 @@ pub struct TopUp {
     /// The token on its way through the card.
     #[serde(default, skip_serializing_if = "Delivery::is_new")]
     delivery: Delivery,
+    /// The meter has another key by now and takes this token no more. Its newest one, which whoever reads the
+    /// meter carries, brings this credit too, and the cloud hears of it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    outdated: bool,
     /// The meter's answer to the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     receipt: Option<HexBytes>,
@@ -108,6 +115,7 @@ impl TopUp {
             agreed_at_ms: None,
             confirmed_at_ms: None,
             delivery: Delivery::default(),
+            outdated: false,
             receipt: None,
             receipt_uploaded: false,
             behind: None,
@@ -280,6 +288,9 @@ impl TopUp {
             return Step::UploadReceipt(ReceiptDelivered {
                 receipt: receipt.clone(),
             });
+        }
+        if self.outdated {
+            return follow(vend);
         }
         let token = vend.token.as_ref().map(|token| token.0.as_slice());
         let Some((request, after_ms)) = self.delivery.request(token.unwrap_or_default()) else {
@@ -500,7 +511,9 @@ impl TopUp {
     fn card_answered(&mut self, response: &Response) -> Result<(), EventError> {
         // A receipt that is here must not be lost to an answer that was late.
         belongs(self.is_at_card())?;
-        let receipt = self.delivery.answered(response, self.meter, Kind::Total)?;
+        let answered = self.delivery.answered(response, self.meter, Kind::Total);
+        self.outdated = answered == Err(EventError::MeterRefused(OTHER_GENERATION));
+        let receipt = answered?;
         self.receipt_uploaded = false;
         self.receipt = receipt;
         Ok(())

@@ -53,9 +53,10 @@ pub enum Belief {
     Known,
     /// True, and not news: a newer one is believed already. Nothing changes.
     Old,
-    /// It shows a token of an epoch before the restored books' own, which they may have forgotten. Nothing
-    /// changes; the meter is to be given its newest token first.
-    NotYet,
+    /// It shows a token of an epoch before the restored books' own, which they may have forgotten; the meter
+    /// is to be given its newest token first. Nothing of it is believed but its key generation, since the
+    /// meter takes that token under no other: the book from now on.
+    NotYet(Box<MeterBook>),
 }
 
 impl MeterBook {
@@ -72,11 +73,12 @@ impl MeterBook {
             return Belief::Old;
         }
         if logged.is_none() && told.state.last_seq.epoch() < self.epoch {
-            return if self.knows_newer_than(told) {
-                Belief::Old
-            } else {
-                Belief::NotYet
-            };
+            if self.knows_newer_than(told) {
+                return Belief::Old;
+            }
+            let mut book = self.clone();
+            book.know_generation(told.generation);
+            return Belief::NotYet(Box::new(book));
         }
         if let Err(contradiction) = agrees(told, logged) {
             let mut book = self.clone();

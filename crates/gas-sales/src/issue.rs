@@ -60,6 +60,9 @@ pub enum IssueRefusal {
     /// The quote was for another meter, or in another unit.
     #[error("the quote does not fit the meter's book")]
     Meter,
+    /// The meter still stands: what is paid for it is issued, not given back.
+    #[error("no other meter stands in its place; what is paid for it is issued")]
+    NotReplaced,
 }
 
 /// One token, as it goes into the issue log.
@@ -93,6 +96,16 @@ impl MeterBook {
         now: UnixMillis,
     ) -> Result<Issuance, IssueRefusal> {
         self.may_sell()?;
+        self.issue_anyway(paid, keys, now)
+    }
+
+    /// [`MeterBook::issue`], also where nothing may be sold.
+    pub(crate) fn issue_anyway(
+        &self,
+        paid: &PaidQuote,
+        keys: &impl MeterKeyring,
+        now: UnixMillis,
+    ) -> Result<Issuance, IssueRefusal> {
         if !self.has_keys(keys) {
             return Err(IssueRefusal::Keys);
         }

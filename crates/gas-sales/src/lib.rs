@@ -8,14 +8,16 @@
 //! 3. [`MeterBook::quote`], from the newest believed state;
 //! 4. [`MeterBook::may_reserve`], before anyone may pay;
 //! 5. [`PaidQuote::new`] and [`MeterBook::issue`]: exactly what was quoted and paid is issued;
-//! 6. [`settlement`], for every sale that a believed state shows as applied;
+//! 6. [`settlement`], for every sale that a believed state shows as applied ([`settlement_elsewhere`] where
+//!    another meter brings it);
 //! 7. [`MeterBook::debit`] takes a sale back; [`MeterBook::conclude`], after every belief, says what follows
 //!    for it: money by a signed order, or [`MeterBook::reverse`];
 //! 8. [`MeterBook::restore`], once for every meter after a backup was put back.
 //!
 //! 9. [`MeterBook::replace`] takes all credit off a meter for the next one;
 //!    [`MeterBook::conclude_replacement`], after every belief, says when it has left, and
-//!    [`MeterBook::receive`] gives it to the next;
+//!    [`MeterBook::receive`] gives it to the next, and [`MeterBook::give_back`] what is paid for it later to
+//!    who paid;
 //! 10. [`MeterBook::change_key`] begins a new key generation, which the first state under it concludes;
 //!     [`MeterBook::reseal`] seals under it what the meter has not shown yet.
 //!
@@ -25,6 +27,7 @@
 mod believe;
 mod book;
 mod debit;
+mod give_back;
 mod halt;
 mod issue;
 mod prove;
@@ -39,6 +42,7 @@ mod year;
 pub use believe::{Belief, Contradiction, LogEntry};
 pub use book::{BelievedState, MeterBook};
 pub use debit::{Conclusion, DebitRefusal, OpenDebit};
+pub use give_back::GivenBack;
 pub use halt::Halt;
 pub use issue::{Issuance, IssueRefusal, PaidQuote};
 pub use prove::{MeterKeyring, NotProven, Proven, Told, prove_receipt, prove_record, prove_status};
@@ -49,6 +53,6 @@ pub use replace::{
 };
 pub use restore::{PaymentFact, RestoreRefusal};
 pub use rotate::{KeyChange, KeyChangeRefusal, ResealRefusal};
-pub use settle::{OpenSale, settlement};
+pub use settle::{CarriedCredit, OpenSale, settlement, settlement_elsewhere};
 pub use token::{Correction, Exhausted};
 pub use year::{Moved, PastYear, TariffYear};

@@ -1,6 +1,6 @@
 use gas_statement::{Evidence, Settlement};
 use gas_token::{ReceiptResult, Seq};
-use gas_units::{MeterNumber, UnixMillis, VendId};
+use gas_units::{MeterNumber, ReplacementId, UnixMillis, VendId};
 
 use crate::prove::Told;
 
@@ -13,6 +13,37 @@ pub struct OpenSale {
     pub meter: MeterNumber,
     /// Sequence of its token.
     pub seq: Seq,
+}
+
+/// The token that brought a dead meter's credit to the one in its place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CarriedCredit {
+    /// The replacement.
+    pub replacement_id: ReplacementId,
+    /// The meter in its place.
+    pub new_meter: MeterNumber,
+    /// Sequence of that token.
+    pub seq: Seq,
+}
+
+/// Company rule 8: a sale whose meter was declared dead is settled once the meter in its place has shown the
+/// token that brought it the credit; [`None`] while it has not.
+#[must_use]
+pub fn settlement_elsewhere(
+    sale: OpenSale,
+    carried: CarriedCredit,
+    told: &Told,
+    now: UnixMillis,
+) -> Option<Settlement> {
+    if told.meter != carried.new_meter || told.state.last_seq < carried.seq {
+        return None;
+    }
+    let evidence = Evidence::CarriedOver {
+        new_meter: carried.new_meter,
+        replacement_id: carried.replacement_id,
+        seq: carried.seq.bits(),
+    };
+    Some(stated(sale, evidence, told, now))
 }
 
 /// Company rule 3: what the company states once a believed state shows `last_seq` at or above the sale's;
@@ -40,7 +71,11 @@ pub fn settlement(
         )
         | None => Evidence::LaterState,
     };
-    Some(Settlement {
+    Some(stated(sale, evidence, told, now))
+}
+
+const fn stated(sale: OpenSale, evidence: Evidence, told: &Told, now: UnixMillis) -> Settlement {
+    Settlement {
         vend_id: sale.vend_id,
         meter: sale.meter,
         seq: sale.seq.bits(),
@@ -51,5 +86,5 @@ pub fn settlement(
         balance: told.state.balance,
         register_centi_m3: told.state.volume,
         settled_at_ms: now,
-    })
+    }
 }

@@ -94,7 +94,7 @@ impl World {
                 self.open
                     .retain(|sale| settlement(*sale, &told, None, NOW).is_none());
             }
-            Belief::Known | Belief::Old | Belief::NotYet => {}
+            Belief::Known | Belief::Old | Belief::NotYet(_) => {}
             Belief::Contradicts(_, why) => panic!("an honest meter was frozen: {why}"),
         }
     }

@@ -328,10 +328,10 @@ impl<'a> World<'a> {
         let entry = self.log.get(&told.state().last_seq.bits()).copied();
         match self.book.believe(&told, entry, self.now()) {
             Belief::Believed(book) => self.book = book,
-            Belief::NotYet if self.off == Some(Off::NotYet) => {
+            Belief::NotYet(_) if self.off == Some(Off::NotYet) => {
                 self.broken = Some("an honest meter was frozen");
             }
-            Belief::NotYet => self.seen.not_yet += 1,
+            Belief::NotYet(_) => self.seen.not_yet += 1,
             Belief::Known => {}
             Belief::Old => return,
             Belief::Contradicts(..) => {

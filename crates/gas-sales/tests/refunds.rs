@@ -91,7 +91,7 @@ impl Shop {
         match self.book.believe(told, Some(entry), now) {
             Belief::Believed(book) => self.book = book,
             Belief::Known | Belief::Old => {}
-            other @ (Belief::NotYet | Belief::Contradicts(..)) => panic!("{other:?}"),
+            other @ (Belief::NotYet(_) | Belief::Contradicts(..)) => panic!("{other:?}"),
         }
     }
 

@@ -263,7 +263,7 @@ impl<'a> World<'a> {
             Belief::Believed(book) => side.book = book,
             Belief::Known => {}
             Belief::Old => return,
-            Belief::NotYet | Belief::Contradicts(..) => {
+            Belief::NotYet(_) | Belief::Contradicts(..) => {
                 self.broken = Some("an honest meter was frozen");
                 return;
             }

@@ -37,7 +37,7 @@ fn told(meter: &Meter, keys: &Keys) -> Told {
 fn believed(book: &MeterBook, told: &Told, entry: LogEntry) -> MeterBook {
     match book.believe(told, Some(entry), NOW) {
         Belief::Believed(book) => book,
-        other @ (Belief::Known | Belief::Old | Belief::NotYet | Belief::Contradicts(..)) => {
+        other @ (Belief::Known | Belief::Old | Belief::NotYet(_) | Belief::Contradicts(..)) => {
             panic!("{other:?}")
         }
     }

@@ -24,24 +24,28 @@ use crate::world::{Home, Utility, World};
 const UTILITIES: usize = 2;
 /// Homes of each utility.
 const HOMES: usize = 3;
+/// Meters of each utility that stand ready to take another's place.
+const SPARES: usize = 1;
 /// Phones of each home.
 const PHONES: usize = 2;
-/// The home whose phones check every signature by themselves. All others, servers included,
-/// share what a key has signed or was found to have signed, which is a fifth of the time saved.
+/// The home whose phones check every signature by themselves, in one world of so many. All others, servers
+/// included, share what a key has signed or was found to have signed, which is a fifth of the time saved.
 const DOUBTS: usize = 1;
+const DOUBTING_WORLDS: u64 = 4;
 /// Statements that each key remembers to have verified.
 const REMEMBERED: usize = 4_096;
 /// What each home of a utility burns, m³ a day: the last one all that it buys, so that its valve closes
 /// again and again and what it wants back is burnt already.
-const BURNS: [&[&str]; HOMES] = [
+const BURNS: [&[&str]; HOMES + SPARES] = [
     &["3.1", "12.4", "0.7", "8.8"],
     &["0.0", "1.9", "14.2"],
     &["620.0", "95.5", "1410.0", "320.0"],
+    &["0.0"],
 ];
 /// Price of gas, fen per m³: the same in all tiers.
 const PRICE: u32 = 261;
 /// Most that a meter may hold: far above what a run sells, but for one home of each utility.
-const LIMITS: [u32; HOMES] = [10_000_000, 60_000, 10_000_000];
+const LIMITS: [u32; HOMES + SPARES] = [10_000_000, 60_000, 10_000_000, 10_000_000];
 
 /// What a world is made from.
 #[derive(Clone, Debug)]
@@ -57,6 +61,7 @@ impl World {
     /// The world of a plan: every program runs, nothing has been sold.
     pub(crate) fn new(plan: Plan) -> Result<Self, String> {
         let mut rng = Rng::new(plan.seed);
+        let doubting = plan.seed.is_multiple_of(DOUBTING_WORLDS);
         let sim = Sim::new(rng.fork(), plan.faults, plan.recording);
         let mut world = Self {
             sim,
@@ -68,14 +73,15 @@ impl World {
             meters: Vec::new(),
             desk: BTreeMap::new(),
             desk_calls: 0,
+            replacing: Vec::new(),
             violations: Vec::new(),
             to_begin: plan.vends,
             _stores: plan.stores.clone(),
         };
         for utility in 0..UTILITIES {
             world.add_utility(utility, &plan.stores, &mut rng)?;
-            for home in 0..HOMES {
-                world.add_home(utility, home, &mut rng)?;
+            for home in 0..HOMES + SPARES {
+                world.add_home(utility, home, doubting, &mut rng)?;
             }
         }
         world.sim.schedule(0, Event::Weather);
@@ -121,12 +127,24 @@ impl World {
         Ok(())
     }
 
-    fn add_home(&mut self, utility: usize, number: usize, rng: &mut Rng) -> Result<(), String> {
+    fn add_home(
+        &mut self,
+        utility: usize,
+        number: usize,
+        doubting: bool,
+        rng: &mut Rng,
+    ) -> Result<(), String> {
         let place = self.homes.len();
         let meter_number: MeterNumber = format!("0011{place:010}")
             .parse()
             .map_err(|error| format!("{error}"))?;
-        let unit = if number.is_multiple_of(2) {
+        let spare = number >= HOMES;
+        let counts_money = if spare {
+            rng.chance(66_000)
+        } else {
+            number.is_multiple_of(2)
+        };
+        let unit = if counts_money {
             Unit::Fen
         } else {
             Unit::CentiCubicMetre
@@ -162,8 +180,8 @@ impl World {
             .push(MeterTruth::new(unit, start.balance, start.register, PRICE));
         let first = self.phones.len();
         let trust = self.utilities[utility].trust.clone();
-        let trust = if place == DOUBTS {
-            doubting(&trust)?
+        let trust = if place == DOUBTS && doubting {
+            without_memory(&trust)?
         } else {
             trust
         };
@@ -179,25 +197,33 @@ impl World {
             radio: Radio::default(),
             answer: 0,
             phones: (first..first + PHONES).collect(),
+            spare,
+            key_generation: provision.generation,
+            key_call: 0,
         });
-        self.sim.schedule(1, Event::Card(place, CardEvent::On));
-        let after = rng.within(60_000, 3_600_000);
-        self.sim.schedule(after, Event::Wants(place));
-        let after = rng.within(3_600_000, 4 * 3_600_000);
-        self.sim.schedule(after, Event::Reads(place));
+        let (wants, reads) = (
+            rng.within(60_000, 3_600_000),
+            rng.within(3_600_000, 4 * 3_600_000),
+        );
+        // A spare one lies in its box until somebody brings it.
+        if !spare {
+            self.sim.schedule(1, Event::Card(place, CardEvent::On));
+            self.sim.schedule(wants, Event::Wants(place));
+            self.sim.schedule(reads, Event::Reads(place));
+        }
         Ok(())
     }
 }
 
 /// The same keys, without what others remember of them.
-fn doubting(trust: &Trust) -> Result<Trust, String> {
-    let doubting = |key: &VerifyingKey| {
+fn without_memory(trust: &Trust) -> Result<Trust, String> {
+    let fresh = |key: &VerifyingKey| {
         let key = VerifyingKey::from_bytes(&key.to_bytes()).map_err(|error| error.to_string())?;
         Ok::<_, String>(key.remembering(REMEMBERED))
     };
     Ok(Trust {
-        company: doubting(&trust.company)?,
-        pay: doubting(&trust.pay)?,
+        company: fresh(&trust.company)?,
+        pay: fresh(&trust.pay)?,
     })
 }
 

@@ -5,7 +5,7 @@ use gas_units::{RefundId, VendId};
 
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::net::{Ask, Asker, CompanyAsk, Failure, Outcome, PayAsk, To, Told};
+use crate::net::{Ask, Asker, CompanyAsk, DeskMatter, Failure, Outcome, PayAsk, To, Told};
 use crate::provider::vend_of;
 use crate::world::World;
 
@@ -66,7 +66,12 @@ impl World {
         let ask = Ask::Company(CompanyAsk::Refund(refund, wanted));
         self.desk_calls += 1;
         let call = self.desk_calls;
-        self.send(To::Server(company), ask, Asker::Desk { vend }, call);
+        self.send(
+            To::Server(company),
+            ask,
+            Asker::Desk(DeskMatter::Refund(vend)),
+            call,
+        );
     }
 
     /// The company's answer. The first of each question counts.

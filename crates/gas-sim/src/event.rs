@@ -47,6 +47,10 @@ pub(crate) enum Event {
     },
     /// The gas company's desk asks for a vend to be taken back.
     DeskAsks(VendId),
+    /// The desk asks for a replacement, or how it stands.
+    DeskReplaces(usize),
+    /// The desk asks for a meter's next key.
+    DeskChangesKey(usize),
     /// Somebody in a home wants gas.
     Wants(usize),
     /// Somebody in a home reads the meter.
@@ -136,6 +140,8 @@ impl Event {
             Self::Notifies(utility, _) => ("notifies", *utility),
             Self::RefundEnds { utility, .. } => ("refund ends", *utility),
             Self::DeskAsks(_) => ("desk asks", 0),
+            Self::DeskReplaces(number) => ("desk replaces", *number),
+            Self::DeskChangesKey(home) => ("desk changes a key", *home),
             Self::Wants(home) => ("wants", *home),
             Self::Reads(home) => ("reads", *home),
             Self::Weather => ("weather", 0),

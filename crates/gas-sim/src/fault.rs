@@ -67,11 +67,15 @@ pub enum Fault {
     RefundRefused,
     /// The provider closes a refund without giving the money back.
     RefundClosed,
+    /// Another meter is put in place of a home's.
+    MeterReplaced,
+    /// The company gives a meter its next key.
+    KeyChanged,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::RequestLost,
         Self::RequestRepeated,
         Self::AnswerLost,
@@ -102,7 +106,14 @@ impl Fault {
         Self::RefundAsked,
         Self::RefundRefused,
         Self::RefundClosed,
+        Self::MeterReplaced,
+        Self::KeyChanged,
     ];
+
+    /// Its place in [`Fault::ALL`].
+    const fn place(self) -> usize {
+        self as usize
+    }
 
     /// As reports name it.
     #[must_use]
@@ -138,6 +149,8 @@ impl Fault {
             Self::RefundAsked => "refund asked for",
             Self::RefundRefused => "provider refuses a refund for now",
             Self::RefundClosed => "provider closes a refund",
+            Self::MeterReplaced => "meter replaced",
+            Self::KeyChanged => "meter's key changed",
         }
     }
 
@@ -172,6 +185,8 @@ impl Fault {
             Self::RefundAsked => 5_000,
             Self::RefundRefused => 10_000,
             Self::RefundClosed => 10_000,
+            Self::MeterReplaced => 60,
+            Self::KeyChanged => 60,
         }
     }
 }
@@ -179,7 +194,8 @@ impl Fault {
 /// Rates of all faults, and counts of those that struck.
 #[derive(Clone, Debug)]
 pub struct Faults {
-    rates: BTreeMap<Fault, u32>,
+    /// In the order of [`Fault::ALL`].
+    rates: [u32; Fault::ALL.len()],
     counts: BTreeMap<Fault, u64>,
     on: bool,
 }
@@ -190,7 +206,7 @@ impl Faults {
     pub fn at_percent(percent: u32) -> Self {
         let rate = |fault: Fault| fault.rate().saturating_mul(percent) / 100;
         Self {
-            rates: Fault::ALL.map(|fault| (fault, rate(fault))).into(),
+            rates: Fault::ALL.map(rate),
             counts: BTreeMap::new(),
             on: true,
         }
@@ -198,7 +214,7 @@ impl Faults {
 
     /// Another rate for one fault, in 100,000 chances.
     pub fn set(&mut self, fault: Fault, rate: u32) {
-        self.rates.insert(fault, rate);
+        self.rates[fault.place()] = rate;
     }
 
     /// From now on nothing goes wrong any more.
@@ -214,7 +230,7 @@ impl Faults {
 
     /// Whether this fault may strike now: it counts once it has ([`Self::struck`]).
     pub(crate) fn may_strike(&self, fault: Fault, rng: &mut Rng) -> bool {
-        self.on && rng.chance(self.rates.get(&fault).copied().unwrap_or_default())
+        self.on && rng.chance(self.rates[fault.place()])
     }
 
     /// It has struck.

@@ -18,6 +18,7 @@ mod oracle;
 mod phone;
 mod picture;
 mod provider;
+mod replacing;
 mod rng;
 mod run;
 mod serve;

@@ -2,7 +2,7 @@
 
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::net::{Arrival, Ask, Asker, Failure, Outcome, ProviderAsk, Reply, To};
+use crate::net::{Arrival, Ask, Asker, DeskMatter, Failure, Outcome, ProviderAsk, Reply, To};
 use crate::provider::{Mood, Provider};
 use crate::trace::Clock;
 use crate::world::World;
@@ -78,7 +78,11 @@ impl World {
             Asker::Task { server, life, task } => {
                 self.task_told(server, life, task, call, outcome);
             }
-            Asker::Desk { vend } => self.desk_told(vend, outcome),
+            Asker::Desk(DeskMatter::Refund(vend)) => self.desk_told(vend, outcome),
+            Asker::Desk(DeskMatter::Replacement(number)) => {
+                self.desk_told_of_replacement(number, call, outcome);
+            }
+            Asker::Desk(DeskMatter::Key(home)) => self.desk_told_of_key(home, call, &outcome),
             Asker::Nobody => {}
         }
     }

@@ -10,9 +10,10 @@ use gas_api::company::{
     RecordsBelieved, RecordsReported, Refund, RefundWanted, ReservationWanted, Reserved, Sale,
     SaleWanted, StateReported,
 };
+use gas_api::desk::{KeyWanted, Replacement, ReplacementWanted};
 use gas_api::pay::{self, MeterEpoch, MeterPayments, Tender, TenderEvent, TenderWanted};
 use gas_tender::{CloseOutcome, Event as TenderCoreEvent, QueryAnswer, RefundAnswer};
-use gas_units::{MeterNumber, RefundId, UnixMillis, VendId};
+use gas_units::{MeterNumber, RefundId, ReplacementId, UnixMillis, VendId};
 
 /// What one program asks of another.
 #[derive(Clone, Debug)]
@@ -48,10 +49,13 @@ pub(crate) enum CompanyAsk {
     Reserve(VendId, ReservationWanted),
     Release(VendId),
     Sell(VendId, SaleWanted),
+    Sale(VendId),
     Receipt(VendId, ReceiptReported),
     TokenReceipt(MeterNumber, u32, ReceiptReported),
     Records(RecordsReported),
     Refund(RefundId, RefundWanted),
+    Replace(ReplacementId, ReplacementWanted),
+    ChangeKey(MeterNumber, KeyWanted),
 }
 
 /// Of the payment server.
@@ -126,6 +130,8 @@ pub(crate) enum Told {
     Closed(CloseOutcome),
     Refunding(RefundAnswer),
     Refund(Box<Refund>),
+    Replacement(Box<Replacement>),
+    KeyOnItsWay,
     MoneyBack(Box<pay::Refund>),
     Epoch(MeterEpoch),
     Payments(Box<MeterPayments>),
@@ -150,10 +156,21 @@ pub(crate) enum Asker {
     Phone { phone: usize, life: u32 },
     /// A task of a server, in one of its lives.
     Task { server: usize, life: u32, task: u64 },
-    /// Who sits at the gas company's desk, about a refund.
-    Desk { vend: VendId },
+    /// Who sits at the gas company's desk.
+    Desk(DeskMatter),
     /// Somebody who takes no answer.
     Nobody,
+}
+
+/// What somebody at the desk is at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum DeskMatter {
+    /// A refund of this vend.
+    Refund(VendId),
+    /// A replacement, by its place in the world's list.
+    Replacement(usize),
+    /// The next key of this home's meter.
+    Key(usize),
 }
 
 /// Who is asked.

@@ -8,6 +8,7 @@ use gas_statement::{Quote, Signed};
 use gas_token::{Tagged, Total};
 use gas_units::{Money, Unit, VendId, Volume};
 
+use crate::replacing::Replacing;
 use crate::server::Truth;
 use crate::world::World;
 
@@ -100,11 +101,60 @@ impl MeterTruth {
 }
 
 impl World {
+    /// Whether another meter is to stand in this one's place, or does.
+    fn is_replaced(&self, home: usize) -> bool {
+        self.replacing.iter().any(|one| one.old == home)
+    }
+
+    /// What is wrong with what a dead meter's successor got of it: all that was bought and not burnt, as far as
+    /// the company could know, and never more than was bought.
+    fn wrong_with_inheritance(&self, one: &Replacing) -> Option<String> {
+        let (old, new) = (&self.meters[one.old], &self.meters[one.new]);
+        let (_, total, balance, _) = old.last.unwrap_or_default();
+        let total_of_new = new.last.map_or(0, |(_, total, _, _)| u64::from(total));
+        let due = i64::try_from(old.due()).unwrap_or(i64::MAX);
+        let left = (i64::from(balance) + due - i64::from(total)).clamp(0, due);
+        let got = i64::try_from(total_of_new).unwrap_or(i64::MAX)
+            - i64::try_from(new.due()).unwrap_or(i64::MAX);
+        (got < left || got > due).then(|| {
+            format!(
+                "meter {} is dead, {left} of {due} were left on it or under way, and meter {} got {got}",
+                one.old, one.new
+            )
+        })
+    }
+
+    /// What was paid for and not given back at a meter and at the one that it replaces or that replaces it;
+    /// and what is on the other one. Credit moves between the two, and is never on both.
+    fn due_with_partner(&self, home: usize) -> (u64, u64) {
+        let own = self.meters[home].due();
+        let Some(one) = self.replacing_of(home) else {
+            return (own, 0);
+        };
+        let partner = if one.old == home { one.new } else { one.old };
+        let partner = &self.meters[partner];
+        let total = partner.last.map_or(0, |(_, total, _, _)| u64::from(total));
+        match (one.dead, one.old == home) {
+            (false, _) => (own + partner.due(), total),
+            // A dead meter shows for ever what it had; what the other one may have at most is what was bought.
+            (true, true) => (own, 0),
+            (true, false) => (own + partner.due(), 0),
+        }
+    }
+
+    /// Whether this vend's money may go back though nobody asked: its meter was replaced before the company
+    /// heard of the payment, and no token of it was ever shown.
+    fn came_too_late(&self, home: usize, token: Option<(u32, u32)>) -> bool {
+        token.is_none() && self.is_replaced(home)
+    }
+
     /// Looks at a meter, after anything that happened to it.
     pub(crate) fn watch_meter(&mut self, home: usize) {
         let Some(view) = self.homes[home].meter.view() else {
             return;
         };
+        let replaced = self.is_replaced(home);
+        let (due, elsewhere) = self.due_with_partner(home);
         let truth = &mut self.meters[home];
         let register = view.register_centi_m3.centi_m3();
         let now = (view.last_seq, view.total, view.balance, register);
@@ -122,14 +172,15 @@ impl World {
                 view.balance
             ));
         }
-        if u64::from(view.total) > truth.due() {
+        if u64::from(view.total) + elsewhere > due {
             wrong.push(format!(
-                "it was credited {}, but only {} were paid for, {} of them given back",
-                view.total, truth.paid, truth.returned
+                "it was credited {}, and {elsewhere} are on the meter that it replaces or that replaces it, \
+                 but only {due} were paid for and not given back",
+                view.total
             ));
         }
         if let Some((seq, total, _, register_before)) = before {
-            let less = view.total < total && !truth.refund_asked;
+            let less = view.total < total && !truth.refund_asked && !replaced;
             if view.last_seq < seq || less {
                 wrong.push(format!(
                     "sequence or total went back: {seq}, {total} to {}, {}",
@@ -159,8 +210,12 @@ impl World {
     pub(crate) fn watch_vend(&mut self, vend: &Vend) {
         let mut wrong = Vec::new();
         let id = vend.vend_id;
-        let Some(truth) = self.vends.get_mut(&id) else {
+        let Some(truth) = self.vends.get(&id) else {
             self.violated(format!("the cloud shows vend {id}, which nobody began"));
+            return;
+        };
+        let too_late = self.came_too_late(truth.home, truth.token);
+        let Some(truth) = self.vends.get_mut(&id) else {
             return;
         };
         if truth.state != Some(vend.state) {
@@ -199,7 +254,7 @@ impl World {
                 Err(error) => wrong.push(format!("its token cannot be read: {error}")),
             }
         }
-        if vend.refund_order.is_some() && !truth.refund_asked {
+        if vend.refund_order.is_some() && !truth.refund_asked && !too_late {
             wrong.push("is taken back, but nobody asked for it".to_owned());
         }
         if vend.refunded.is_some() && truth.returned_at.is_none() {
@@ -208,7 +263,10 @@ impl World {
         if vend.state == VendState::Accepted {
             let (seq, total) = truth.token.unwrap_or((u32::MAX, u32::MAX));
             let on_meter = self.meters[truth.home].last.unwrap_or_default();
-            if (on_meter.0, on_meter.1) < (seq, total) {
+            let inherited = (self.replacing.iter())
+                .find(|one| one.dead && one.old == truth.home)
+                .is_some_and(|one| self.meters[one.new].last.unwrap_or_default().0 > 0);
+            if (on_meter.0, on_meter.1) < (seq, total) && !inherited {
                 wrong.push(format!(
                     "is accepted as token {seq:08x}, but its meter has taken {:08x} only",
                     on_meter.0
@@ -255,29 +313,35 @@ impl World {
         let now = self.sim.now;
         self.sim
             .line(|| format!("vend {vend}: its money went back"));
-        let Some(truth) = self.vends.get_mut(&vend) else {
+        let Some(truth) = self.vends.get(&vend) else {
             self.violated(format!(
                 "money went back for vend {vend}, which nobody began"
             ));
+            return;
+        };
+        let too_late = self.came_too_late(truth.home, truth.token);
+        let Some(truth) = self.vends.get_mut(&vend) else {
             return;
         };
         let mut wrong = Vec::new();
         if truth.paid_at.is_none() {
             wrong.push("money went back that nobody paid".to_owned());
         }
-        if !truth.refund_asked {
+        if !truth.refund_asked && !too_late {
             wrong.push("its money went back, but nobody asked for it".to_owned());
         }
         if truth.returned_at.replace(now).is_some() {
             wrong.push("its money went back twice".to_owned());
         }
-        let meter = &mut self.meters[truth.home];
+        let home = truth.home;
+        let meter = &mut self.meters[home];
         meter.returned += truth.quoted.map_or(0, |(credit, _)| u64::from(credit));
         let total = meter.last.map_or(0, |(_, total, _, _)| u64::from(total));
-        if total > meter.due() {
+        let (due, elsewhere) = self.due_with_partner(home);
+        if total + elsewhere > due {
             wrong.push(format!(
-                "its money went back, but its meter holds {total} and {} are left",
-                meter.due()
+                "its money went back, but its meter holds {total}, its successor {elsewhere}, and {due} are \
+                 left"
             ));
         }
         for wrong in wrong {
@@ -320,12 +384,25 @@ impl World {
         }
         for (home, truth) in self.meters.iter().enumerate() {
             let total = truth.last.map_or(0, |(_, total, _, _)| u64::from(total));
-            if total != truth.due() {
+            if self.replacing_of(home).is_some_and(|one| one.dead) {
+                continue;
+            }
+            let (due, elsewhere) = self.due_with_partner(home);
+            if total + elsewhere != due {
                 wrong.push(format!(
-                    "meter {home} was credited {total}, but {} were paid for and {} given back",
+                    "meter {home} was credited {total} (and {elsewhere} are on the other one), but {} were \
+                     paid for and {} given back, {due} are due in all",
                     truth.paid, truth.returned
                 ));
             }
+        }
+        let dead = self.replacing.iter().filter(|one| one.dead);
+        wrong.extend(dead.filter_map(|one| self.wrong_with_inheritance(one)));
+        for one in self.replacing.iter().filter(|one| !one.carried) {
+            wrong.push(format!(
+                "meter {} was to be replaced by {}, and its credit is still on the way",
+                one.old, one.new
+            ));
         }
         for (place, utility) in self.utilities.iter().enumerate() {
             let paid: BTreeMap<VendId, Money> = utility.provider.paid().collect();
@@ -338,7 +415,12 @@ impl World {
                 .filter(|(home, _)| home.utility == place)
                 .map(|(home, meter)| (home.number, meter))
                 .collect();
+            let number = |home: usize| self.homes[home].number;
+            let pairs = (self.replacing.iter())
+                .map(|one| (number(one.new), number(one.old)))
+                .collect();
             let truth = Truth {
+                successors: &pairs,
                 paid: &paid,
                 returned: &returned,
                 lost: &lost,

@@ -1,6 +1,8 @@
 //! Runs worlds, and says what came of them.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
 
 use gas_api::Want;
 use gas_api::cloud::VendState;
@@ -89,9 +91,23 @@ pub fn run(settings: &Settings) -> Result<Outcome, String> {
         stores,
     };
     let mut world = World::new(plan)?;
-    world.live();
-    let rest_ms = world.come_to_rest();
+    // A part that panics is a program that dies again and again: found like anything else, with its seed.
+    let lived = panic::catch_unwind(AssertUnwindSafe(|| {
+        world.live();
+        world.come_to_rest()
+    }));
+    let rest_ms = lived.unwrap_or_else(|panicked| {
+        world.violated(format!("a part panicked: {}", words(&*panicked)));
+        0
+    });
     Ok(world.outcome(settings.seed, rest_ms))
+}
+
+/// What a panic said.
+fn words(panicked: &(dyn Any + Send)) -> &str {
+    let text = panicked.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panicked.downcast_ref::<&str>().copied())
+        .unwrap_or("without a word")
 }
 
 impl World {
@@ -133,6 +149,9 @@ impl World {
         let until = self.sim.now + LAST_MAX_MS;
         let mut last = BTreeMap::new();
         for home in 0..self.homes.len() {
+            if self.is_boxed(home) || self.lives_on_at(home).is_some() {
+                continue;
+            }
             let held = self.meters[home]
                 .last
                 .map_or(0, |(_, _, balance, _)| balance);

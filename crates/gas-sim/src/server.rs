@@ -145,6 +145,8 @@ pub(crate) struct Truth<'a> {
     pub(crate) lost: &'a BTreeSet<gas_units::VendId>,
     /// What the desk has noted.
     pub(crate) desk: &'a BTreeMap<gas_units::VendId, crate::desk::Noted>,
+    /// Meters that replace another, with that one.
+    pub(crate) successors: &'a BTreeMap<gas_units::MeterNumber, gas_units::MeterNumber>,
     /// Its meters, by number.
     pub(crate) meters: &'a BTreeMap<gas_units::MeterNumber, &'a crate::oracle::MeterTruth>,
 }

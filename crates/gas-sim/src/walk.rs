@@ -3,7 +3,7 @@
 use gas_api::pay::PaymentRequest;
 use gas_api::{HexBytes, Problem};
 use gas_link::{CardReport, CentralOffer, Operation, Request, Response, Status};
-use gas_phone::{Ending, Event, EventError, Exchange, Output, Step, TopUp};
+use gas_phone::{Ending, Event, EventError, Exchange, Output, Step, TopUp, ask_under_its_key};
 use gas_units::{UnixMillis, VendId};
 
 use crate::event::{CardEvent, Event as Happening, PhoneEvent};
@@ -46,7 +46,12 @@ impl World {
             return;
         };
         phone.walk = Some(Walk::new(Some(top_up.clone())));
-        self.phone_steps(place);
+        // Perhaps nothing is left to be delivered: another phone did it, or the meter is gone.
+        if top_up.vend().is_some_and(|vend| vend.token.is_some()) {
+            self.ask_cloud(place, CloudAsk::Show(vend), Asked::Vend);
+        } else {
+            self.phone_steps(place);
+        }
     }
 
     /// The time has come for which the phone waited.
@@ -579,9 +584,10 @@ impl World {
                 let status = HexBytes(response.body.to_vec());
                 self.phone_shows(place, status);
             }
-            CardWork::Status(_) => {
-                self.phone_in_trouble(place, &response.status.to_string());
-            }
+            CardWork::Status(ask) => match ask_under_its_key(ask, &response) {
+                Some(again) => self.at_card(place, CardWork::Status(again)),
+                None => self.phone_in_trouble(place, &response.status.to_string()),
+            },
             CardWork::Request(..) if walk.carry.is_some() => self.carried(place, &response),
             CardWork::Request(..) => self.phone_applies(place, Event::Card(response)),
         }
@@ -614,10 +620,18 @@ impl World {
         if let Some(line) = self.line(place)
             && (line.home, line.link) == (home, link)
         {
-            if let Some(walk) = &mut self.phones[place].walk {
-                walk.card = None;
+            let Some(walk) = &mut self.phones[place].walk else {
+                return;
+            };
+            walk.card = None;
+            let delivers =
+                walk.carry.is_none() && matches!(walk.doing, Doing::AtCard(CardWork::Request(..)));
+            let vend = walk.top_up.as_ref().map(TopUp::vend_id);
+            // Perhaps nothing is left to be delivered: the meter of a card that waits for it may be gone.
+            match vend.filter(|_| delivers) {
+                Some(vend) => self.ask_cloud(place, CloudAsk::Show(vend), Asked::Vend),
+                None => self.phone_in_trouble(place, "the link broke off"),
             }
-            self.phone_in_trouble(place, "the link broke off");
         }
     }
 

@@ -15,6 +15,7 @@ use crate::net::{Ask, Asker, PayAsk, To};
 use crate::oracle::{MeterTruth, VendTruth};
 use crate::phone::Phone;
 use crate::provider::{Provider, vend_of};
+use crate::replacing::Replacing;
 use crate::server::{Server, Stores};
 use crate::sim::Sim;
 
@@ -43,6 +44,12 @@ pub(crate) struct Home {
     pub(crate) answer: u64,
     /// Places of its phones.
     pub(crate) phones: Vec<usize>,
+    /// No home yet: a meter that may take another's place.
+    pub(crate) spare: bool,
+    /// The key generation that its meter has, or is to have.
+    pub(crate) key_generation: u8,
+    /// The desk's question about it whose answer, or silence, is waited for.
+    pub(crate) key_call: u64,
 }
 
 /// A gas company with its servers and its provider.
@@ -70,6 +77,8 @@ pub(crate) struct World {
     pub(crate) desk: BTreeMap<VendId, Noted>,
     /// Counts its questions.
     pub(crate) desk_calls: u64,
+    /// Meters that were or are being replaced.
+    pub(crate) replacing: Vec<Replacing>,
     pub(crate) violations: Vec<String>,
     /// Vends still to be begun.
     pub(crate) to_begin: u32,
@@ -132,6 +141,8 @@ impl World {
             }
             Event::RefundEnds { utility, number } => self.refund_ends(utility, &number),
             Event::DeskAsks(vend) => self.desk_asks(vend),
+            Event::DeskReplaces(number) => self.desk_replaces(number),
+            Event::DeskChangesKey(home) => self.desk_changes_key(home),
             Event::Wants(home) => self.wants(home),
             Event::Reads(home) => self.reads(home),
             Event::Weather => self.weather(),
@@ -167,6 +178,11 @@ impl World {
     /// Somebody in this home wants gas.
     fn wants(&mut self, home: usize) {
         if self.to_begin == 0 {
+            return;
+        }
+        // The household lives on with the new meter.
+        if let Some(new) = self.lives_on_at(home) {
+            self.sim.schedule(0, Event::Wants(new));
             return;
         }
         let (low, high) = WANTS_MS;
@@ -322,6 +338,9 @@ impl World {
         }
         self.sim.schedule(WEATHER_MS, Event::Weather);
         for home in 0..self.homes.len() {
+            if self.is_boxed(home) {
+                continue;
+            }
             if self.sim.strikes(Fault::CardReplaced) {
                 self.replace_card(home);
             }
@@ -333,6 +352,8 @@ impl World {
             if self.sim.rng.chance(2_000) {
                 self.sim.schedule(0, Event::Meter(home, MeterEvent::Press));
             }
+            self.maybe_replace_meter(home);
+            self.maybe_change_key(home);
         }
         for server in 0..self.servers.len() {
             if self.sim.strikes(Fault::DiskFull) {
@@ -397,7 +418,9 @@ impl World {
             self.set_clock(server, 0);
         }
         for home in 0..self.homes.len() {
-            self.sim.schedule(60_000, Event::Reads(home));
+            if !self.is_boxed(home) {
+                self.sim.schedule(60_000, Event::Reads(home));
+            }
         }
         for phone in 0..self.phones.len() {
             if self.phones[phone].walk.is_none() {

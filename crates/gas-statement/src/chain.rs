@@ -107,7 +107,7 @@ fn check_settlement(
     let (issued, settled) = (issue.statement(), settlement.statement());
     same_vend_and_meter(quote.statement(), settled, "settlement")?;
     // A later token may hold the sale: the first one after the company's books were restored.
-    if settled.seq < issued.seq || settled.last_seq < settled.seq {
+    if settled.seq < issued.seq || !settled.holds() {
         return Err(ChainError::Settled);
     }
     Ok(())

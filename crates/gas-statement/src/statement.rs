@@ -206,6 +206,16 @@ pub enum Evidence {
     ReceiptDuplicate,
     /// A status, or the receipt for another token: the total is cumulative, so it shows this sale too.
     LaterState,
+    /// A message of another meter: the sale's own was declared dead, and the one in its place has shown the
+    /// token that brought it all the credit.
+    CarriedOver {
+        /// The meter that has shown it.
+        new_meter: MeterNumber,
+        /// The replacement.
+        replacement_id: ReplacementId,
+        /// Sequence of that token.
+        seq: u32,
+    },
 }
 
 /// The company: the meter has shown that it was credited.
@@ -222,16 +232,31 @@ pub struct Settlement {
     pub evidence: Evidence,
     /// SHA-256 of that message.
     pub message_sha256: Sha256Digest,
-    /// Sequence of the last token that the meter had applied; at least `seq`.
+    /// Sequence of the last token that the meter had applied; at least `seq`. This and what follows is of the
+    /// meter that has shown it.
     pub last_seq: u32,
-    /// All that was ever credited to the meter, in its unit.
+    /// All that was ever credited to it, in its unit.
     pub total: u32,
-    /// The meter's balance, in its unit.
+    /// Its balance, in its unit.
     pub balance: i32,
-    /// The register.
+    /// Its register.
     pub register_centi_m3: Volume,
     /// When the company came to believe it.
     pub settled_at_ms: UnixMillis,
+}
+
+impl Settlement {
+    /// Whether what the meter has shown holds the sale.
+    #[must_use]
+    pub const fn holds(&self) -> bool {
+        let needed = match self.evidence {
+            Evidence::ReceiptApplied | Evidence::ReceiptDuplicate | Evidence::LaterState => {
+                self.seq
+            }
+            Evidence::CarriedOver { seq, .. } => seq,
+        };
+        self.last_seq >= needed
+    }
 }
 
 /// The company: the meter has shown that it no longer holds this sale, so the money goes back.

@@ -69,6 +69,14 @@ desk_ids! {
     ReplacementId, ReplacementIdError, "a replacement id";
 }
 
+impl RefundId {
+    /// The id of a refund that nobody asked for: that of its vend, which has no other.
+    #[must_use]
+    pub const fn of_vend(vend_id: crate::VendId) -> Self {
+        Self(vend_id.uuid())
+    }
+}
+
 impl ReplacementId {
     /// Its last 8 bytes, as tokens carry them for people.
     #[must_use]

@@ -68,6 +68,16 @@ pub enum Effect {
         /// Not before.
         due_at: UnixMillis,
     },
+    /// Ask the company how the sale stands: another phone, or a later token, may have shown the meter's credit,
+    /// and the receipt of this vend's own token may never come.
+    LookAtSale {
+        /// The vend.
+        vend_id: VendId,
+        /// Counts the questions, from 1: each is followed by the next while the vend is not settled.
+        number: u32,
+        /// Not before.
+        due_at: UnixMillis,
+    },
     /// Let the company release what it reserved.
     ReleaseReservation {
         /// The vend.
@@ -130,6 +140,9 @@ impl Effect {
             } => {
                 format!("{prefix}receipt:{vend_id}:{report}")
             }
+            Self::LookAtSale {
+                vend_id, number, ..
+            } => format!("{prefix}look-at-sale:{vend_id}:{number}"),
             Self::ReleaseReservation {
                 vend_id, number, ..
             } => format!("{prefix}release:{vend_id}:{number}"),
@@ -144,6 +157,7 @@ impl Effect {
             Self::Reserve { .. }
             | Self::IssueSale { .. }
             | Self::ReportReceipt { .. }
+            | Self::LookAtSale { .. }
             | Self::ReleaseReservation { .. }
             | Self::LapseReservation { .. } => Receiver::Company,
             Self::LookForTender { .. }
@@ -164,6 +178,7 @@ impl Effect {
             | Self::AskProvider { vend_id, .. }
             | Self::IssueSale { vend_id, .. }
             | Self::ReportReceipt { vend_id, .. }
+            | Self::LookAtSale { vend_id, .. }
             | Self::ReleaseReservation { vend_id, .. }
             | Self::LapseReservation { vend_id, .. } => *vend_id,
         }
@@ -178,6 +193,7 @@ impl Effect {
             | Self::AskProvider { due_at, .. }
             | Self::IssueSale { due_at, .. }
             | Self::ReportReceipt { due_at, .. }
+            | Self::LookAtSale { due_at, .. }
             | Self::LapseReservation { due_at, .. } => *due_at,
             Self::Reserve { .. } | Self::LookForTender { .. } | Self::ReleaseReservation { .. } => {
                 now

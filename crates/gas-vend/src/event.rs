@@ -100,6 +100,13 @@ pub enum Event {
         /// Why.
         why: Obstacle,
     },
+    /// The company has shown how the sale stands.
+    SaleLookedAt {
+        /// Which [`Effect::LookAtSale`](crate::Effect::LookAtSale) it answers.
+        number: u32,
+        /// Its signed settlement, once a meter has shown the credit.
+        settlement: Option<Settlement>,
+    },
     /// The meter no longer holds what was sold: the company has ordered that the money goes back.
     RefundOrdered(OrderedRefund),
     /// The payment server has signed that the money went back.

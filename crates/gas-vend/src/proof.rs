@@ -192,7 +192,7 @@ impl Settlement {
             && settled.meter == meter
             // A later one where the company's books were restored: its first token holds the sale.
             && settled.seq >= seq.bits()
-            && settled.last_seq >= settled.seq
+            && settled.holds()
     }
 
     pub(crate) fn jws(&self) -> Jws {

@@ -142,7 +142,9 @@ pub(crate) struct Delivered {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Accepted {
     pub(crate) issued: Issued,
-    pub(crate) receipt: HexBytes,
+    /// Absent where the meter's credit was shown otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) receipt: Option<HexBytes>,
     pub(crate) settlement: Jws,
 }
 
@@ -306,6 +308,19 @@ impl Vend {
         }
     }
 
+    /// Whether [`Effect::LookAtSale`](crate::Effect::LookAtSale) is still to be performed.
+    #[must_use]
+    pub const fn awaits_settlement(&self) -> bool {
+        match &self.stage {
+            Stage::TokenIssued(_) | Stage::Delivered(_) => self.refund.is_none(),
+            Stage::Quoted(_)
+            | Stage::TenderRequested(_)
+            | Stage::Expired
+            | Stage::TenderConfirmed(_)
+            | Stage::Accepted(_) => false,
+        }
+    }
+
     /// Whether [`Effect::LapseReservation`](crate::Effect::LapseReservation) is still to be performed.
     #[must_use]
     pub const fn holds_no_tender(&self) -> bool {
@@ -409,8 +424,8 @@ impl Vend {
             | Stage::Expired
             | Stage::TenderConfirmed(_)
             | Stage::TokenIssued(_) => None,
-            Stage::Delivered(Delivered { receipt, .. })
-            | Stage::Accepted(Accepted { receipt, .. }) => Some(receipt),
+            Stage::Delivered(Delivered { receipt, .. }) => Some(receipt),
+            Stage::Accepted(Accepted { receipt, .. }) => receipt.as_ref(),
         }
     }
 

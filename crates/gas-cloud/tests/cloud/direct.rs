@@ -79,6 +79,13 @@ impl CompanyPeer for Direct {
         })
     }
 
+    fn sale(&self, vend_id: VendId) -> Answer<'_, Sale> {
+        Box::pin(async move {
+            let answer = peers::show_sale(self.peers(), Path(vend_id)).await;
+            told("company", answer)
+        })
+    }
+
     fn receipt(&self, vend_id: VendId, reported: ReceiptReported) -> Answer<'_, ReceiptBelieved> {
         Box::pin(async move {
             let answer = peers::believe(self.peers(), Path(vend_id), Json(reported)).await;

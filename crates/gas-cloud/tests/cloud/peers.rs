@@ -47,6 +47,8 @@ pub(crate) struct Books {
     pub(crate) nonces: u8,
     pub(crate) reserved: BTreeSet<VendId>,
     pub(crate) sales: BTreeMap<VendId, Sale>,
+    /// How often the cloud has asked for one.
+    pub(crate) sales_shown: u32,
     pub(crate) issues: u32,
     /// How often the payment server was told to open a tender.
     pub(crate) opened: u32,
@@ -132,7 +134,7 @@ impl Peers {
             .route("/v1/states", post(states))
             .route("/v1/quotes/{vend_id}", put(quote))
             .route("/v1/reservations/{vend_id}", put(reserve).delete(release))
-            .route("/v1/sales/{vend_id}", put(sell))
+            .route("/v1/sales/{vend_id}", put(sell).get(show_sale))
             .route("/v1/receipts/{vend_id}", put(believe))
             .route(
                 "/v1/meters/{meter}/tokens/{seq}/receipt",
@@ -364,6 +366,15 @@ pub(crate) async fn release(State(peers): Doubles, Path(vend_id): Path<VendId>) 
     peers.with(|books| books.reserved.remove(&vend_id));
 }
 
+pub(crate) async fn show_sale(State(peers): Doubles, Path(vend_id): Path<VendId>) -> Answer<Sale> {
+    let sale = peers.with(|books| {
+        books.sales_shown += 1;
+        books.sales.get(&vend_id).cloned()
+    });
+    let unknown = || Problem::not_found(codes::VEND_UNKNOWN, "Nothing was sold.");
+    sale.map(Json).ok_or_else(unknown)
+}
+
 pub(crate) async fn sell(
     State(peers): Doubles,
     Path(vend_id): Path<VendId>,
@@ -425,6 +436,25 @@ fn sale_of(quote: &Signed<Quote>, payment: &Jws) -> Sale {
         issue: jws(&company_key(), issue),
         settlement: None,
     }
+}
+
+/// The company has believed a state that shows this vend's token.
+pub(crate) fn settle(books: &mut Books, vend_id: VendId, evidence: Evidence) {
+    let sale = books.sales.get_mut(&vend_id).unwrap();
+    let settlement = Settlement {
+        vend_id,
+        meter: sale.meter,
+        seq: sale.seq,
+        evidence,
+        message_sha256: Sha256Digest([3; 32]),
+        last_seq: sale.seq,
+        total: 20_000,
+        balance: 20_000,
+        register_centi_m3: gas_units::Volume::ZERO,
+        settled_at_ms: now(),
+    };
+    sale.state = SaleState::Settled;
+    sale.settlement = Some(jws(&company_key(), settlement));
 }
 
 pub(crate) async fn believe(

@@ -4,10 +4,11 @@
 use gas_api::cloud::{Vend, VendState};
 use gas_api::pay::TenderEvent;
 use gas_api::{Jws, codes};
+use gas_statement::Evidence;
 use gas_token::{ReceiptResult, Seq, Tag};
 
 use crate::direct::Home;
-use crate::peers::{pay_key, tender};
+use crate::peers::{pay_key, settle, tender};
 use crate::world::{receipt, receipt_of, vend_id};
 
 /// A vend that can be paid.
@@ -246,4 +247,51 @@ async fn a_reservation_that_is_used_after_all_does_not_end_with_the_quote() {
     home.pass(900_000);
     home.perform().await;
     assert_eq!(home.with(|books| books.reserved.len()), 1);
+}
+
+/// The receipt of the vend's own token never comes: a later one has brought its credit too, or the phone that
+/// had it is lost.
+#[tokio::test]
+async fn what_another_phone_has_shown_the_company_ends_the_vend() {
+    let (home, issued) = issued().await;
+    for minutes in [10, 20, 40, 60, 60, 60] {
+        home.pass(minutes * 60_000 - 1);
+        home.perform().await;
+        let asked = home.with(|books| books.sales_shown);
+        home.pass(1);
+        assert_eq!(home.perform().await.state, VendState::TokenIssued);
+        assert_eq!(
+            home.with(|books| books.sales_shown),
+            asked + 1,
+            "{minutes} min"
+        );
+    }
+    home.with(|books| settle(books, vend_id(), Evidence::LaterState));
+    home.pass(60 * 60_000);
+    let accepted = home.perform().await;
+    assert_eq!(accepted.state, VendState::Accepted);
+    assert_eq!((accepted.receipt, accepted.token), (None, issued.token));
+    assert!(accepted.settlement.is_some());
+    let states: Vec<_> = accepted.timeline.iter().map(|step| step.state).collect();
+    assert!(states.ends_with(&[VendState::Delivered, VendState::Accepted]));
+    // Nobody asks any more.
+    let asked = home.with(|books| books.sales_shown);
+    home.pass(7 * 86_400_000);
+    home.perform().await;
+    assert_eq!(home.with(|books| books.sales_shown), asked);
+}
+
+/// A company that was restored may have forgotten the sale for a while.
+#[tokio::test]
+async fn a_sale_that_the_company_has_forgotten_is_asked_about_again() {
+    let (home, _) = issued().await;
+    let sale = home.with(|books| books.sales.remove(&vend_id()));
+    home.pass(600_000);
+    assert_eq!(home.perform().await.state, VendState::TokenIssued);
+    home.with(|books| {
+        books.sales.insert(vend_id(), sale.unwrap());
+        settle(books, vend_id(), Evidence::LaterState);
+    });
+    home.pass(1_200_000);
+    assert_eq!(home.perform().await.state, VendState::Accepted);
 }

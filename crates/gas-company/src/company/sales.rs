@@ -12,7 +12,7 @@ use crate::{problems, view};
 
 impl Company {
     /// Issues the token for a payment that the payment server has signed, exactly once. Late money, and
-    /// money without a reservation, is issued for too.
+    /// money without a reservation, is issued for too; for a meter that was replaced it goes back.
     ///
     /// # Errors
     /// [`Problem`], as `PUT /v1/sales/{vend_id}` answers it.
@@ -32,6 +32,7 @@ impl Company {
             SellOutcome::Issued(row) => Ok(view::sale(&row)),
             SellOutcome::IdReused => Err(problems::id_reused(vend_id)),
             SellOutcome::Refused(refusal) => Err(problems::not_issued(refusal)),
+            SellOutcome::GivenBack(new_meter) => Err(problems::given_back(new_meter)),
         }
     }
 
@@ -63,6 +64,9 @@ impl Company {
         let row = row.ok_or_else(|| problems::vend_unknown(vend_id))?;
         let seq = Seq::from_bits(row.seq);
         let book = self.book(row.meter).await?;
+        if let Some(new_meter) = book.given_back(row.seq) {
+            return Err(problems::given_back(new_meter));
+        }
         let mut sale = view::sale(&row);
         if book.generation != row.token.message.generation {
             let resealed = self.store().sealed(row.meter, seq, book.generation).await;

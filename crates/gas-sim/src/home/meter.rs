@@ -1,5 +1,7 @@
 //! The real meter core on a memory whose power can go at any byte.
 
+use std::mem;
+
 use gas_meter::{
     Effect, Event, Household, MeterCore, Provision, SLOT_LEN, Slot, Start, View, newest_steady,
     seal,
@@ -21,6 +23,10 @@ pub(crate) struct Meter {
     slot: Slot,
     counter: u64,
     household: Household,
+    /// The household has moved to another meter.
+    idle: bool,
+    /// It is broken for good.
+    dead: bool,
     /// Until when it has lived, ms of virtual time.
     lived_to: u64,
     /// Counts its lives: what was on the way to an earlier one is lost.
@@ -45,6 +51,8 @@ impl Meter {
             slot: Slot::B,
             counter: 0,
             household,
+            idle: false,
+            dead: false,
             lived_to: now,
             life: 0,
             core: None,
@@ -97,8 +105,35 @@ impl Meter {
         did
     }
 
+    /// Whether nobody burns gas behind it.
+    pub(crate) const fn burns_nothing(&self) -> bool {
+        self.idle
+    }
+
+    /// It never wakes again.
+    pub(crate) fn dies(&mut self) {
+        self.core = None;
+        self.life += 1;
+        self.dead = true;
+    }
+
+    /// The household moves to another meter.
+    pub(crate) fn moves_out(&mut self) -> Household {
+        self.idle = true;
+        mem::replace(&mut self.household, nobody())
+    }
+
+    /// A household burns its gas through this meter from now on.
+    pub(crate) fn moves_in(&mut self, household: Household) {
+        self.idle = false;
+        self.household = household;
+    }
+
     /// Power is back: it goes on with what its memory holds.
     pub(crate) fn power_on(&mut self, sim: &mut Sim) -> Result<MeterDid, String> {
+        if self.dead {
+            return Ok(MeterDid::default());
+        }
         let (memory, again) = (self.read(sim), self.read(sim));
         let found =
             newest_steady(&memory, &again).ok_or("neither of the meter's slots is whole")?;
@@ -184,4 +219,9 @@ impl Meter {
         (self.slot, self.counter) = (slot, counter);
         whole
     }
+}
+
+fn nobody() -> Household {
+    // One day without use is a household.
+    Household::from_days(["0.0"]).unwrap_or_else(|_| unreachable!("0.0 is a use"))
 }

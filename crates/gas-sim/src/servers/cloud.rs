@@ -198,6 +198,10 @@ impl CompanyPeer for Peer {
         self.company(CompanyAsk::Sell(vend_id, wanted), only!(*Sale))
     }
 
+    fn sale(&self, vend_id: VendId) -> Answer<'_, Sale> {
+        self.company(CompanyAsk::Sale(vend_id), only!(*Sale))
+    }
+
     fn receipt(&self, vend_id: VendId, reported: ReceiptReported) -> Answer<'_, ReceiptBelieved> {
         self.company(CompanyAsk::Receipt(vend_id, reported), only!(*Receipt))
     }

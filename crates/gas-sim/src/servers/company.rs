@@ -1,5 +1,6 @@
 //! The gas company's server.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gas_api::pay::{self, RefundWanted};
@@ -113,6 +114,10 @@ impl Program for CompanyProgram {
                     let sale = company.sell(vend, wanted).await;
                     sale.map(|sale| Told::Sale(Box::new(sale)))
                 }
+                CompanyAsk::Sale(vend) => {
+                    let sale = company.sale(vend).await;
+                    sale.map(|sale| Told::Sale(Box::new(sale)))
+                }
                 CompanyAsk::Records(reported) => company.records(reported).await.map(Told::Records),
                 CompanyAsk::Receipt(vend, reported) => {
                     let believed = company.receipt(vend, reported).await;
@@ -125,6 +130,14 @@ impl Program for CompanyProgram {
                 CompanyAsk::Refund(refund, wanted) => {
                     let refund = company.ask_refund(refund, wanted).await;
                     refund.map(|refund| Told::Refund(Box::new(refund)))
+                }
+                CompanyAsk::Replace(replacement, wanted) => {
+                    let stands = company.ask_replacement(replacement, wanted).await;
+                    stands.map(|stands| Told::Replacement(Box::new(stands)))
+                }
+                CompanyAsk::ChangeKey(meter, wanted) => {
+                    let key = company.change_key(meter, wanted).await;
+                    key.map(|_| Told::KeyOnItsWay)
                 }
             })
         }))
@@ -184,6 +197,7 @@ impl Program for CompanyProgram {
                 ));
             }
         }
+        let replaced: BTreeSet<_> = truth.successors.values().collect();
         for (number, meter) in truth.meters {
             let book = match finish(self.disk.store.meter(*number)) {
                 Ok(Some(book)) => book,
@@ -201,11 +215,18 @@ impl Program for CompanyProgram {
                     "meter {number} is frozen, though all of it is honest"
                 ));
             }
-            if u64::from(book.total) != meter.due() {
+            let old = truth.successors.get(number);
+            let old = old.and_then(|old| {
+                let book = finish(self.disk.store.meter(*old)).ok().flatten()?;
+                Some((u64::from(book.total), truth.meters.get(old)?.due()))
+            });
+            let (on_old, due_of_old) = old.unwrap_or_default();
+            let (sold, due) = (u64::from(book.total) + on_old, meter.due() + due_of_old);
+            // A replaced meter is counted with the one in its place.
+            if sold != due && !replaced.contains(number) {
                 wrong.push(format!(
-                    "the company has sold {} to meter {number}; {} were paid for and kept",
-                    book.total,
-                    meter.due()
+                    "the company has sold {sold} to meter {number} (and the one that it replaced); {due} \
+                     were paid for and kept"
                 ));
             }
             if let Some(believed) = book.believed {

@@ -1,8 +1,8 @@
 //! States of the meter: believed, found old, or found to contradict the issue log.
 
 use gas_sales::{
-    Belief, BelievedState, Contradiction, LaterSign, LogEntry, MeterBook, MeterKeyring, Proven,
-    Told, settlement,
+    Belief, BelievedState, CarriedCredit, Contradiction, LaterSign, LogEntry, MeterBook,
+    MeterKeyring, Proven, Told, settlement, settlement_elsewhere,
 };
 use gas_statement::SigningKey;
 use gas_token::{Seq, Status};
@@ -95,6 +95,9 @@ pub(super) async fn learn(
                 .believed
                 .ok_or_else(|| StoreError::Corrupt("a believed state went missing".to_owned()))?;
             settle(tx, message, key, now).await?;
+            if book.carried_in > 0 {
+                settle_carried(tx, message, key, now).await?;
+            }
             let book = if book.generation == row.book.generation {
                 book
             } else {
@@ -129,7 +132,14 @@ pub(super) async fn learn(
             Ok((Learned::Newest(known), concluded.unwrap_or(row.book)))
         }
         Belief::Old => Ok((Learned::Old(as_told(told, now)), row.book)),
-        Belief::NotYet => Ok((Learned::NotYet, row.book)),
+        Belief::NotYet(book) if book.generation == row.book.generation => {
+            Ok((Learned::NotYet, *book))
+        }
+        Belief::NotYet(book) => {
+            let book = reseal_unshown(tx, *book, keys, now).await?;
+            tx.save_book(&book, row.version).await?;
+            Ok((Learned::NotYet, book))
+        }
     }
 }
 
@@ -203,6 +213,38 @@ const fn as_told(told: &Told, now: UnixMillis) -> BelievedState {
         message_sha256: told.message_sha256(),
         believed_at: now,
     }
+}
+
+/// Sales of dead meters whose credit this one has shown: also of one whose place the dead one had taken.
+async fn settle_carried(
+    tx: &mut Tx,
+    message: &Message<'_>,
+    key: &SigningKey,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let told = &message.told;
+    for row in tx.carried_to(told.meter(), told.state().last_seq).await? {
+        let Some(seq) = row.carry_seq else {
+            continue;
+        };
+        let carried = CarriedCredit {
+            replacement_id: row.open.replacement_id,
+            new_meter: told.meter(),
+            seq,
+        };
+        let mut dead = vec![(row.meter, row.open.seq)];
+        while let Some((meter, up_to)) = dead.pop() {
+            for sale in tx.unsettled_sales(meter, up_to).await? {
+                if let Some(settlement) = settlement_elsewhere(sale, carried, told, now) {
+                    let signed = sign(key, settlement)?;
+                    tx.settle_sale(sale.vend_id, signed.compact(), now).await?;
+                }
+            }
+            let before = tx.carried_to(meter, up_to).await?;
+            dead.extend(before.iter().map(|row| (row.meter, row.open.seq)));
+        }
+    }
+    Ok(())
 }
 
 async fn settle(

@@ -7,6 +7,7 @@ use gas_units::{MeterNumber, UnixMillis, VendId};
 
 use super::refunds::correction_row;
 use super::replacements::close_replacement;
+use super::sales::give_back;
 use super::tx::{IssueKind, NewQuote, Reservation, ReservationState, Tx};
 use super::{CompanyStore, Effect, RefundRow, RefundState, SaleRow, sign};
 use crate::sqlite::StoreError;
@@ -67,10 +68,16 @@ impl CompanyStore {
         if row.book.epoch == epoch && row.book.counter == 1 && knows_all(&mut tx, known).await? {
             return Ok(RestoreOutcome::Begun);
         }
-        let mut facts = Vec::new();
+        let (mut facts, mut late) = (Vec::new(), Vec::new());
         for known in known {
+            let refunded = went_back(&mut tx, known).await?;
+            let is_known = tx.find_sale(known.paid.vend_id()).await?.is_some();
+            if row.book.retired.is_some() && !refunded && !is_known {
+                late.push(known);
+                continue;
+            }
             facts.push(PaymentFact {
-                refunded: went_back(&mut tx, known).await?,
+                refunded,
                 paid: known.paid.clone(),
             });
         }
@@ -83,12 +90,18 @@ impl CompanyStore {
         if let Some(open) = row.book.replacement {
             close_replacement(&mut tx, open.replacement_id).await?;
         }
-        for known in known {
+        let is_late = |vend_id| late.iter().any(|late| late.paid.vend_id() == vend_id);
+        for known in known.iter().filter(|known| !is_late(known.paid.vend_id())) {
             enter_sale(&mut tx, &first, &known.paid, key, now).await?;
             enter_refund(&mut tx, &first, known, now).await?;
         }
         give_up_reservation(&mut tx, meter).await?;
-        tx.save_book(&first.book, row.version).await?;
+        let mut book = first.book;
+        for late in &late {
+            let given = give_back(&mut tx, &book, &late.paid, keys, key, now).await?;
+            book = given.map_err(|refusal| StoreError::Corrupt(refusal.to_string()))?;
+        }
+        tx.save_book(&book, row.version).await?;
         tx.commit().await?;
         Ok(RestoreOutcome::Begun)
     }

@@ -218,10 +218,10 @@ pub(super) async fn reseal_unshown(
     keys: &(impl MeterKeyring + Sync),
     now: UnixMillis,
 ) -> Result<MeterBook, StoreError> {
-    let Some(believed) = book.believed else {
-        return Ok(book);
-    };
-    for issue in tx.issues_after(book.meter, believed.state.last_seq).await? {
+    let shown = book
+        .believed
+        .map_or(Seq::default(), |believed| believed.state.last_seq);
+    for issue in tx.issues_after(book.meter, shown).await? {
         let sealed = match seal_of(tx, &issue.token, book.generation).await? {
             Some(known) => known,
             None => {

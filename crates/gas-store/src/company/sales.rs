@@ -1,14 +1,15 @@
 //! Sales: issued exactly once, settled by what the meter shows.
 
-use gas_sales::{Issuance, IssueRefusal, MeterKeyring, PaidQuote, Proven, Told};
+use gas_sales::{Halt, Issuance, IssueRefusal, MeterBook, MeterKeyring, PaidQuote, Proven, Told};
 use gas_statement::{Sha256Digest, SigningKey};
 use gas_token::{Receipt, ReceiptResult, Seq, Tagged, Total};
-use gas_units::{MeterNumber, Money, UnixMillis, VendId};
+use gas_units::{MeterNumber, Money, RefundId, UnixMillis, VendId};
 
 use super::learn::{Learned, Message, learn};
+use super::refunds::correction_row;
 use super::restore::keep_quote;
-use super::tx::{IssueKind, IssueRow, NewAlarm, Reservation, ReservationState};
-use super::{CompanyStore, raise_alarm, sign};
+use super::tx::{IssueKind, IssueRow, NewAlarm, Reservation, ReservationState, Tx};
+use super::{CompanyStore, Effect, RefundRow, RefundState, raise_alarm, sign};
 use crate::sqlite::StoreError;
 
 /// A sale as stored.
@@ -41,6 +42,8 @@ pub enum SellOutcome {
     IdReused,
     /// It cannot be issued now. The money is not lost.
     Refused(IssueRefusal),
+    /// This meter stands in the place of the one that was paid for: the money goes back.
+    GivenBack(MeterNumber),
 }
 
 /// What came of a receipt.
@@ -62,7 +65,7 @@ impl CompanyStore {
     }
 
     /// Company rule 1: issues the token of a paid quote, exactly once. Again for the same payment, it is
-    /// the same token.
+    /// the same token. Where another meter stands in its meter's place, the money goes back instead.
     ///
     /// # Errors
     /// [`StoreError`]; nothing was issued then, or it was and the same call tells so.
@@ -74,22 +77,30 @@ impl CompanyStore {
         now: UnixMillis,
     ) -> Result<SellOutcome, StoreError> {
         let mut tx = self.begin().await?;
+        let row = tx.load_book(paid.quote().statement().meter).await?;
         if let Some(sale) = tx.find_sale(paid.vend_id()).await? {
-            return Ok(if sale.payment_sha256 == paid.payment().sha256() {
-                SellOutcome::Issued(Box::new(sale))
-            } else {
+            return Ok(if sale.payment_sha256 != paid.payment().sha256() {
                 SellOutcome::IdReused
+            } else if let Some(new_meter) = row.book.given_back(sale.seq) {
+                SellOutcome::GivenBack(new_meter)
+            } else {
+                SellOutcome::Issued(Box::new(sale))
             });
         }
-        let row = tx.load_book(paid.quote().statement().meter).await?;
         let issuance = match row.book.issue(paid, keys, now) {
             Ok(issuance) => issuance,
+            Err(IssueRefusal::Halted(Halt::Replaced(new_meter))) => {
+                let book = match give_back(&mut tx, &row.book, paid, keys, key, now).await? {
+                    Ok(book) => book,
+                    Err(refusal) => return Ok(SellOutcome::Refused(refusal)),
+                };
+                tx.save_book(&book, row.version).await?;
+                tx.commit().await?;
+                return Ok(SellOutcome::GivenBack(new_meter));
+            }
             Err(refusal) => return Ok(SellOutcome::Refused(refusal)),
         };
-        keep_quote(&mut tx, paid).await?;
-        tx.insert_issue(&issue_row(paid, &issuance, now)).await?;
-        let sale = sale_row(paid, &issuance, key)?;
-        tx.insert_sale(&sale, paid.payment().compact()).await?;
+        let sale = enter_issuance(&mut tx, paid, &issuance, key, now).await?;
         tx.save_book(&issuance.book, row.version).await?;
         if let Some(reservation) = tx.find_reservation(sale.vend_id).await? {
             let issued = Reservation {
@@ -164,6 +175,61 @@ impl CompanyStore {
         tx.commit().await?;
         Ok(ReceiptOutcome { learned, sale })
     }
+}
+
+/// A sale into the issue log and among the sales.
+async fn enter_issuance(
+    tx: &mut Tx,
+    paid: &PaidQuote,
+    issuance: &Issuance,
+    key: &SigningKey,
+    now: UnixMillis,
+) -> Result<SaleRow, StoreError> {
+    keep_quote(tx, paid).await?;
+    tx.insert_issue(&issue_row(paid, issuance, now)).await?;
+    let sale = sale_row(paid, issuance, key)?;
+    tx.insert_sale(&sale, paid.payment().compact()).await?;
+    Ok(sale)
+}
+
+/// Company rule 8, late money: sold and cancelled at once, and the money is ordered back. The refund has the
+/// vend's own id: who has forgotten it asks under the same one. Gives the book from now on.
+pub(super) async fn give_back(
+    tx: &mut Tx,
+    book: &MeterBook,
+    paid: &PaidQuote,
+    keys: &(impl MeterKeyring + Sync),
+    key: &SigningKey,
+    now: UnixMillis,
+) -> Result<Result<MeterBook, IssueRefusal>, StoreError> {
+    let refund_id = RefundId::of_vend(paid.vend_id());
+    let given = match book.give_back(refund_id, paid, keys, now) {
+        Ok(given) => given,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    enter_issuance(tx, paid, &given.sale, key, now).await?;
+    let cancels = Some(paid.vend_id());
+    tx.insert_issue(&correction_row(
+        &given.debit,
+        IssueKind::Debit,
+        cancels,
+        now,
+    ))
+    .await?;
+    let refund = RefundRow {
+        meter: book.meter,
+        reason: "paid after another meter had taken this one's place; the token never left"
+            .to_owned(),
+        state: RefundState::MoneyDue,
+        debit: given.taken,
+        order: Some(sign(key, given.order)?.into_parts().0),
+        refunded: None,
+        asked_at: now,
+    };
+    tx.put_refund(&refund).await?;
+    tx.put_effect(&Effect::of(&refund), &paid.vend_id().to_string(), now)
+        .await?;
+    Ok(Ok(given.debit.book))
 }
 
 fn issue_row(paid: &PaidQuote, issuance: &Issuance, now: UnixMillis) -> IssueRow {

@@ -365,6 +365,8 @@ row_operations! {
     find_replacement(replacement_id: ReplacementId) -> Option<ReplacementRow>;
     /// A replacement by which this meter may still get something.
     incoming_replacement(new_meter: MeterNumber) -> Option<ReplacementId>;
+    /// The replacements whose credit this meter's tokens up to `seq` hold.
+    carried_to(new_meter: MeterNumber, seq: Seq) -> Vec<ReplacementRow>;
     /// Saves a replacement. To be done before [`Tx::save_book`] of a book that names it.
     put_replacement(row: &ReplacementRow) -> ();
 

@@ -59,7 +59,7 @@ impl Vend {
             Event::PaymentContradicted { why } => {
                 next.vend.contradiction.get_or_insert(why);
             }
-            Event::TokenIssued(token) => next.token_issued(&token)?,
+            Event::TokenIssued(token) => next.token_issued(&token, now)?,
             Event::SaleRefused { attempt, why } => next.sale_refused(attempt, why, now),
             Event::ReceiptDelivered { receipt } => next.receipt_delivered(&receipt, now)?,
             Event::ReceiptBelieved {
@@ -70,6 +70,9 @@ impl Vend {
             }
             Event::ReceiptNotBelieved { report, why } => {
                 next.receipt_not_believed(report, why, now);
+            }
+            Event::SaleLookedAt { number, settlement } => {
+                next.sale_looked_at(number, settlement.as_ref(), now)?;
             }
             Event::RefundOrdered(order) => next.refund_ordered(&order)?,
             Event::MoneyWentBack(done) => next.money_went_back(&done)?,
@@ -100,7 +103,8 @@ const fn concerns_money(event: &Event) -> bool {
         | Event::SaleRefused { .. }
         | Event::ReceiptDelivered { .. }
         | Event::ReceiptBelieved { .. }
-        | Event::ReceiptNotBelieved { .. } => false,
+        | Event::ReceiptNotBelieved { .. }
+        | Event::SaleLookedAt { .. } => false,
     }
 }
 

@@ -7,10 +7,17 @@ use super::{AFTER_REFUSAL_MS, Applied};
 use crate::effect::Effect;
 use crate::proof::Settlement;
 use crate::refused::Refused;
-use crate::vend::{Accepted, Delivered, Shown, Stage, Token, Vend};
+use crate::vend::{Accepted, Delivered, Issued, Shown, Stage, Token, Vend};
 
 /// Reports of receipts that one vend may cause at any pace.
 const REPORTS_MAX: u32 = 1_000;
+
+/// Until the company is asked how the sale stands for the first time: by then most have been delivered.
+const LOOK_FIRST_MS: i64 = 600_000;
+
+/// Longest time between two such questions; the wait doubles up to here. No effect may wait longer: what is
+/// due later than in an hour was put off by a clock that was ahead (`gas-store`).
+const LOOK_LATE_MS: i64 = 3_600_000;
 
 /// Between reports beyond those: a flood of forged receipts must not keep the true one out for ever.
 const BEYOND_MS: i64 = 3_600_000;
@@ -92,13 +99,59 @@ impl Applied {
             | Stage::TenderConfirmed(_)
             | Stage::TokenIssued(_) => return Err(Refused::NoReceipt),
         };
+        self.accept(issued, Some(receipt), settlement);
+        Ok(())
+    }
+
+    fn accept(&mut self, issued: Issued, receipt: Option<HexBytes>, settlement: &Settlement) {
         let settlement = settlement.jws();
         self.enter(Stage::Accepted(Accepted {
             issued,
             receipt,
             settlement,
         }));
+    }
+
+    pub(super) fn sale_looked_at(
+        &mut self,
+        number: u32,
+        settlement: Option<&Settlement>,
+        now: UnixMillis,
+    ) -> Result<(), Refused> {
+        let (issued, receipt) = match &self.vend.stage {
+            Stage::TokenIssued(issued) => (issued.clone(), None),
+            Stage::Delivered(delivered) => {
+                (delivered.issued.clone(), Some(delivered.receipt.clone()))
+            }
+            Stage::Quoted(_)
+            | Stage::TenderRequested(_)
+            | Stage::Expired
+            | Stage::TenderConfirmed(_)
+            | Stage::Accepted(_) => return Ok(()),
+        };
+        let Some(settlement) = settlement else {
+            self.look_at_sale(number.saturating_add(1), now);
+            return Ok(());
+        };
+        if !settlement.settles(self.vend.vend_id, self.vend.meter, issued.token.seq()) {
+            return Err(Refused::SettlementOfAnotherVend);
+        }
+        if receipt.is_none() {
+            // By whomever.
+            self.reached.push(VendState::Delivered);
+        }
+        self.accept(issued, receipt, settlement);
         Ok(())
+    }
+
+    pub(super) fn look_at_sale(&mut self, number: u32, now: UnixMillis) {
+        let doublings = number.saturating_sub(1).min(6);
+        let wait = (LOOK_FIRST_MS << doublings).min(LOOK_LATE_MS);
+        self.effects.push(Effect::LookAtSale {
+            vend_id: self.vend.vend_id,
+            number,
+            due_at: now.plus_millis(wait),
+        });
     }
 
     pub(super) fn receipt_not_believed(&mut self, report: u32, why: Obstacle, now: UnixMillis) {

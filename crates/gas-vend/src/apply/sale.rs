@@ -48,7 +48,11 @@ impl Applied {
         Ok(())
     }
 
-    pub(super) fn token_issued(&mut self, issued: &IssuedToken) -> Result<(), Refused> {
+    pub(super) fn token_issued(
+        &mut self,
+        issued: &IssuedToken,
+        now: UnixMillis,
+    ) -> Result<(), Refused> {
         let quote = (self.vend.quote.hash, self.vend.quote.amount);
         if !issued.belongs_to(self.vend.vend_id, self.vend.meter, quote) {
             return Err(Refused::TokenOfAnotherVend);
@@ -59,6 +63,7 @@ impl Applied {
             Stage::TenderConfirmed(paid) => {
                 let payment = paid.payment.clone();
                 self.enter(Stage::TokenIssued(Issued { payment, token }));
+                self.look_at_sale(1, now);
                 Ok(())
             }
             Stage::TokenIssued(_) | Stage::Delivered(_) | Stage::Accepted(_) => {

@@ -8,15 +8,15 @@ use crate::effect::Effect;
 use crate::refused::Refused;
 use crate::vend::{Quoted, Reserving, Stage, TenderRequested};
 
-/// Between questions to the payment server while the payer can pay. It tells by itself; this is for when
-/// it could not.
-const ASK_OPEN_MS: i64 = 60_000;
-
-/// Between the questions of the first minutes, when most pay.
+/// Between questions to the payment server in the first two minutes, when most pay. It tells by itself; this
+/// is for when it could not, so the wait is doubled from then on.
 const ASK_EARLY_MS: i64 = 10_000;
 
 /// How many questions those are, the first ones included.
-const ASK_EARLY_TIMES: u32 = 22;
+const ASK_EARLY_TIMES: u32 = 12;
+
+/// Longest time between two questions.
+const ASK_LATE_MS: i64 = 600_000;
 
 /// Between the first questions while there is no payment request yet: somebody waits for it.
 const ASK_OPENING_MS: i64 = 1_000;
@@ -304,10 +304,9 @@ impl Applied {
         let opening = tender.request.is_none() && answered < ASK_OPENING_TIMES;
         let wait = if opening {
             ASK_OPENING_MS
-        } else if answered < ASK_EARLY_TIMES {
-            ASK_EARLY_MS
         } else {
-            ASK_OPEN_MS
+            let doublings = (answered + 1).saturating_sub(ASK_EARLY_TIMES).min(6);
+            (ASK_EARLY_MS << doublings).min(ASK_LATE_MS)
         };
         self.effects.push(Effect::AskPayment {
             vend_id: self.vend.vend_id,

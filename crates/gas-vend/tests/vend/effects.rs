@@ -60,11 +60,13 @@ struct Story {
     forgets: bool,
     /// The meter does not take the token at first.
     not_taken_first: bool,
+    /// Another phone shows the meter's credit; the receipt never comes.
+    shown_by_another: bool,
     /// The gas is taken back at the end.
     taken_back: bool,
 }
 
-const STORIES: [Story; 12] = {
+const STORIES: [Story; 13] = {
     let unpaid = Story {
         pays: false,
         confirms: false,
@@ -76,6 +78,7 @@ const STORIES: [Story; 12] = {
         sale_refused_first: false,
         forgets: false,
         not_taken_first: false,
+        shown_by_another: false,
         taken_back: false,
     };
     let paid = Story {
@@ -123,6 +126,10 @@ const STORIES: [Story; 12] = {
             forgets: true,
             confirms: true,
             ..unpaid
+        },
+        Story {
+            shown_by_another: true,
+            ..confirmed
         },
         Story {
             taken_back: true,
@@ -204,6 +211,12 @@ impl Others {
                 vec![Event::TokenIssued(papers.issued.clone())]
             }
             Effect::ReportReceipt { ref receipt, .. } => self.judge(receipt, papers),
+            Effect::LookAtSale { .. } if !vend.awaits_settlement() => vec![],
+            Effect::LookAtSale { number, .. } => {
+                assert!(self.issued);
+                let settlement = self.settled.then(|| papers.settlement.clone());
+                vec![Event::SaleLookedAt { number, settlement }]
+            }
             Effect::LapseReservation { .. } if !vend.holds_no_tender() => vec![],
             Effect::ReleaseReservation { .. } | Effect::LapseReservation { .. } => {
                 self.reserved = false;
@@ -262,6 +275,11 @@ impl Others {
                 let why = why(codes::METER_FROZEN);
                 vec![Event::ReceiptNotBelieved { report, why }]
             }
+            // A company that has forgotten the sale.
+            Effect::LookAtSale { number, .. } => {
+                let settlement = None;
+                vec![Event::SaleLookedAt { number, settlement }]
+            }
             // There is none any more.
             Effect::ReleaseReservation { .. } | Effect::LapseReservation { .. } => {
                 self.reserved = false;
@@ -272,7 +290,7 @@ impl Others {
 }
 
 /// Where each effect is pending before anything goes wrong; there everything then does.
-const PENDING: [&str; 9] = [
+const PENDING: [&str; 10] = [
     "Reserve [Quoted]",
     "LookForTender [Quoted]",
     "OpenTender [TenderRequested, Expired]",
@@ -280,6 +298,7 @@ const PENDING: [&str; 9] = [
     "AskProvider [TenderRequested, Expired]",
     "IssueSale [TenderConfirmed]",
     "ReportReceipt [TokenIssued, Delivered]",
+    "LookAtSale [TokenIssued, Accepted, Refunded]",
     "ReleaseReservation [Expired, TenderConfirmed]",
     "LapseReservation [Quoted]",
 ];
@@ -415,6 +434,8 @@ impl Run<'_> {
                 self.story.not_taken_first = false;
                 let receipt = not_taken();
                 self.live(Event::ReceiptDelivered { receipt });
+            } else if self.story.shown_by_another {
+                self.others.settled = self.others.issued;
             } else if self.nothing_waits() {
                 let receipt = receipt(|_| {});
                 self.live(Event::ReceiptDelivered { receipt });
@@ -422,8 +443,11 @@ impl Run<'_> {
         }
     }
 
+    /// But for looks, which go on until the vend is settled.
     fn nothing_waits(&self) -> bool {
-        self.outbox.values().all(Option::is_none)
+        let looks = |effect: &Effect| matches!(effect, Effect::LookAtSale { .. });
+        let mut waiting = self.outbox.values().flatten();
+        waiting.all(|(_, effect)| looks(effect))
     }
 
     fn go_to_the_end(&mut self) {

@@ -1,8 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gas_api::{Digest, codes};
+use gas_statement::Evidence;
 use gas_token::{Kind, Receipt, ReceiptResult, Seq, ShortTag, Tagged};
-use gas_units::{Money, RefundId, UnixMillis, VendId};
+use gas_units::{Money, RefundId, ReplacementId, UnixMillis, VendId};
 use gas_vend::{
     Applied, Effect, Event, IssuedToken, MoneyBack, OrderedRefund, ProofError, Refused,
     SignedQuote, Vend, VendState,
@@ -184,6 +185,45 @@ pub(crate) fn events() -> Vec<Step> {
             },
         ),
     ];
+    let looked = |settlement| Event::SaleLookedAt {
+        number: 1,
+        settlement,
+    };
+    let elsewhere = |seq, last_seq| {
+        looked(Some(settlement(|s| {
+            s.last_seq = last_seq;
+            s.evidence = Evidence::CarriedOver {
+                new_meter: "33010000000002".parse().unwrap(),
+                replacement_id: ReplacementId::from_parts(1, [1; 10]),
+                seq,
+            };
+        })))
+    };
+    let looks = [
+        ("sale looked at, not settled", looked(None)),
+        ("sale looked at, settled", looked(Some(settlement(|_| {})))),
+        (
+            "sale looked at, settled by a later state",
+            looked(Some(settlement(|s| s.last_seq = 8))),
+        ),
+        (
+            "sale looked at, settled for another vend",
+            looked(Some(settlement(|s| s.vend_id = other_vend()))),
+        ),
+        (
+            "sale looked at, settled for an earlier token",
+            looked(Some(settlement(|s| s.seq = 6))),
+        ),
+        (
+            "sale looked at, settled by a state before it",
+            looked(Some(settlement(|s| s.last_seq = 6))),
+        ),
+        ("sale looked at, credited elsewhere", elsewhere(2, 2)),
+        (
+            "sale looked at, not yet credited elsewhere",
+            elsewhere(2, 1),
+        ),
+    ];
     let refunds = [
         ("refund ordered", Event::RefundOrdered(order(|_| {}))),
         (
@@ -237,6 +277,7 @@ pub(crate) fn events() -> Vec<Step> {
     let late = [("tender asked too late", asked(quote_hash()), VALID_UNTIL)];
     at_once
         .into_iter()
+        .chain(looks)
         .chain(refunds)
         .map(|(name, event)| (name, event, NOW))
         .chain(late)

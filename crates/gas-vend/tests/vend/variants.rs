@@ -17,12 +17,12 @@ macro_rules! variants {
 
 variants!(
     EFFECTS, effect_kind, Effect: Reserve, LookForTender, OpenTender, AskPayment, AskProvider, IssueSale,
-    ReportReceipt, ReleaseReservation, LapseReservation,
+    ReportReceipt, LookAtSale, ReleaseReservation, LapseReservation,
 );
 
 variants!(
     EVENTS, event_kind, Event: TenderAsked, Reserved, ReservationRefused, IssuedBefore, NoTender,
     TenderOpened, TenderRefused, StillUnpaid, TenderUnknown, TenderClosed, Consented, PaymentConfirmed,
     PaymentContradicted, TokenIssued, SaleRefused, ReceiptDelivered, ReceiptBelieved, ReceiptNotBelieved,
-    RefundOrdered, MoneyWentBack,
+    SaleLookedAt, RefundOrdered, MoneyWentBack,
 );

@@ -26,6 +26,19 @@ pub(in crate::company) fn incoming_replacement(
     Ok(incoming.map(|(id, _)| *id))
 }
 
+pub(in crate::company) fn carried_to(
+    tx: &Tx,
+    new_meter: MeterNumber,
+    seq: Seq,
+) -> Result<Vec<ReplacementRow>, StoreError> {
+    let carried = tx.replacements.values().filter(|row| {
+        row.open.new_meter == new_meter
+            && row.state == ReplacementState::Carried
+            && row.carry_seq.is_some_and(|carried| carried <= seq)
+    });
+    Ok(carried.cloned().collect())
+}
+
 pub(in crate::company) fn put_replacement(
     tx: &mut Tx,
     row: &ReplacementRow,

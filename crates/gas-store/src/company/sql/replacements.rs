@@ -54,6 +54,22 @@ pub(in crate::company) async fn incoming_replacement(
         .transpose()
 }
 
+pub(in crate::company) async fn carried_to(
+    connection: &mut SqliteConnection,
+    new_meter: MeterNumber,
+    seq: Seq,
+) -> Result<Vec<ReplacementRow>, StoreError> {
+    let columns: Vec<ReplacementColumns> = sqlx::query_as(
+        "SELECT * FROM replacements
+         WHERE new_meter = ? AND state = 'carried' AND carry_seq <= ? ORDER BY replacement_id",
+    )
+    .bind(new_meter.to_string())
+    .bind(seq.bits())
+    .fetch_all(connection)
+    .await?;
+    columns.into_iter().map(ReplacementColumns::parse).collect()
+}
+
 pub(in crate::company) async fn put_replacement(
     connection: &mut SqliteConnection,
     row: &ReplacementRow,
