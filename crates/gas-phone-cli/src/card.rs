@@ -167,9 +167,10 @@ impl Card {
     /// Asks for something that changes nothing, so that "ask again" is done here, a few times.
     pub(crate) async fn ask_ok(&mut self, operation: Operation) -> Result<Response, CardError> {
         let response = self.ask_until_answered(operation).await?;
-        match response.status {
-            Status::Ok => Ok(response),
-            status => Err(CardError::Status(status)),
+        if response.status == Status::Ok {
+            Ok(response)
+        } else {
+            Err(CardError::Status(response.status))
         }
     }
 

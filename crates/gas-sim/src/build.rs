@@ -149,30 +149,11 @@ impl World {
         } else {
             Unit::CentiCubicMetre
         };
-        let tariff = one_price()?;
-        let new = NewMeter {
-            meter: meter_number,
-            unit,
-            tariff,
-            limit: LIMITS[number],
-            sale_limit: Money::from_fen(100_000),
-            year_start_register: None,
-        };
-        let company = self.utilities[utility].company;
-        let provisioned = self.servers[company]
-            .program
-            .provision(new)
-            .ok_or("the gas company does not run")??;
+        let provision = self.provision(utility, meter_number, unit, LIMITS[number])?;
         let start = Start {
             balance: 500,
             register: Volume::from_centi_m3(u32::try_from(rng.below(100_000)).unwrap_or(0)),
             time: gas_units::UnixMillis::from_millis(START_MS).to_unix_time(),
-        };
-        let provision = Provision {
-            meter: provisioned.meter,
-            generation: provisioned.generation,
-            meter_key: provisioned.key,
-            unit,
         };
         let household = Household::from_days(BURNS[number].iter().copied())
             .map_err(|error| error.to_string())?;
@@ -212,6 +193,33 @@ impl World {
             self.sim.schedule(reads, Event::Reads(place));
         }
         Ok(())
+    }
+
+    /// A meter goes into the company's books, and gets its key.
+    fn provision(
+        &self,
+        utility: usize,
+        meter: MeterNumber,
+        unit: Unit,
+        limit: u32,
+    ) -> Result<Provision, String> {
+        let new = NewMeter {
+            meter,
+            unit,
+            tariff: one_price()?,
+            limit,
+            sale_limit: Money::from_fen(100_000),
+            year_start_register: None,
+        };
+        let company = self.utilities[utility].company;
+        let provisioned = self.servers[company].program.provision(new);
+        let provisioned = provisioned.ok_or("the gas company does not run")??;
+        Ok(Provision {
+            meter: provisioned.meter,
+            generation: provisioned.generation,
+            meter_key: provisioned.key,
+            unit,
+        })
     }
 }
 

@@ -450,7 +450,7 @@ pub(crate) fn settle(books: &mut Books, vend_id: VendId, evidence: Evidence) {
         last_seq: sale.seq,
         total: 20_000,
         balance: 20_000,
-        register_centi_m3: gas_units::Volume::ZERO,
+        register_centi_m3: Volume::ZERO,
         settled_at_ms: now(),
     };
     sale.state = SaleState::Settled;

@@ -220,7 +220,7 @@ pub(super) async fn reseal_unshown(
 ) -> Result<MeterBook, StoreError> {
     let shown = book
         .believed
-        .map_or(Seq::default(), |believed| believed.state.last_seq);
+        .map_or_else(Seq::default, |believed| believed.state.last_seq);
     for issue in tx.issues_after(book.meter, shown).await? {
         let sealed = match seal_of(tx, &issue.token, book.generation).await? {
             Some(known) => known,
