@@ -128,7 +128,8 @@ impl Walk<'_> {
             Trouble::Card(_) => {
                 self.card = None;
                 // Perhaps nothing is left to be delivered: another phone did it, or the meter is gone.
-                if !std::mem::replace(&mut self.looked, true) {
+                let delivers = top_up.vend().is_some_and(|vend| vend.token.is_some());
+                if delivers && !std::mem::replace(&mut self.looked, true) {
                     self.look(top_up).await;
                 }
             }

@@ -35,6 +35,11 @@ impl Delivery {
         *self == Self::default()
     }
 
+    /// The card keeps it, and tries by itself.
+    pub(crate) const fn card_has_token(&self) -> bool {
+        self.card_has_token
+    }
+
     pub(crate) const fn is_named(&self) -> bool {
         self.id.is_some()
     }

@@ -241,9 +241,11 @@ impl TopUp {
     }
 
     /// What leads a cloud that is behind to where the vend was; `None` where it is not behind, or not
-    /// needed yet: the token that is here goes to the meter first.
+    /// needed yet: the token that is here goes to the meter first. Not where the card has it already or the
+    /// meter has another key: the meter may be gone, and the cloud hears otherwise that the credit is there.
     fn leading_on(&self, vend: &Vend, status: &HexBytes) -> Option<Step> {
-        let needed = self.is_open() && !self.is_at_card();
+        let first = self.is_at_card() && !self.outdated && !self.delivery.card_has_token();
+        let needed = self.is_open() && !first;
         let behind = self.behind.filter(|_| needed)?;
         Some(match behind {
             Behind::Unknown => self.begin(status),

@@ -106,9 +106,13 @@ impl MeterBook {
         Belief::Believed(book)
     }
 
-    fn know_generation(&mut self, generation: u8) {
-        self.generation = generation;
-        self.next_generation = self.next_generation.filter(|next| *next > generation);
+    /// A change that is still open was sealed under the generation before, which the meter takes no more: it
+    /// is over, and may be begun again from here.
+    const fn know_generation(&mut self, generation: u8) {
+        if self.generation != generation {
+            self.generation = generation;
+            self.next_generation = None;
+        }
     }
 
     /// By sequence, then by register: within a key generation both only rise. Time is never evidence.

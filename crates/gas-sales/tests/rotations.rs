@@ -103,6 +103,11 @@ fn both_generations_count_until_the_new_one_was_seen() {
     // Books put back from before the change are set right by the meter.
     let forgotten = believed(&a_book(&keys, Unit::Fen), &told(&keys, 2, 10_500, 0));
     assert_eq!((forgotten.generation, forgotten.next_generation), (2, None));
+    // A change that they hold open was sealed under a key that the meter has left: to be begun again.
+    let stale = changing(&a_book(&keys, Unit::Fen), 4);
+    let left = believed(&stale, &told(&keys, 2, 10_500, 0));
+    assert_eq!((left.generation, left.next_generation), (2, None));
+    assert_eq!(changing(&left, 4).next_generation, Some(4));
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(crate) struct Noted {
     /// The company has taken it.
     pub(crate) stands: bool,
     refusals: u32,
+    /// The question whose answer, or silence, is waited for.
+    call: u64,
 }
 
 impl World {
@@ -53,6 +55,7 @@ impl World {
                 refund: RefundId::from_parts(unix_ms, rng.bytes()),
                 stands: false,
                 refusals: 0,
+                call: 0,
             }
         });
         let refund = noted.refund;
@@ -66,6 +69,9 @@ impl World {
         let ask = Ask::Company(CompanyAsk::Refund(refund, wanted));
         self.desk_calls += 1;
         let call = self.desk_calls;
+        if let Some(noted) = self.desk.get_mut(&vend) {
+            noted.call = call;
+        }
         self.send(
             To::Server(company),
             ask,
@@ -75,11 +81,13 @@ impl World {
     }
 
     /// The company's answer. The first of each question counts.
-    pub(crate) fn desk_told(&mut self, vend: VendId, outcome: Outcome) {
+    pub(crate) fn desk_told(&mut self, vend: VendId, call: u64, outcome: Outcome) {
         let on = self.sim.faults.are_on();
-        let Some(noted) = self.desk.get_mut(&vend) else {
+        let waiting = |noted: &&mut Noted| noted.call == call;
+        let Some(noted) = self.desk.get_mut(&vend).filter(waiting) else {
             return;
         };
+        noted.call = 0;
         let again = match outcome {
             _ if noted.stands => false,
             Ok(Told::Refund(refund)) => {

@@ -78,7 +78,7 @@ impl World {
             Asker::Task { server, life, task } => {
                 self.task_told(server, life, task, call, outcome);
             }
-            Asker::Desk(DeskMatter::Refund(vend)) => self.desk_told(vend, outcome),
+            Asker::Desk(DeskMatter::Refund(vend)) => self.desk_told(vend, call, outcome),
             Asker::Desk(DeskMatter::Replacement(number)) => {
                 self.desk_told_of_replacement(number, call, outcome);
             }

@@ -432,6 +432,12 @@ fn a_cloud_that_has_forgotten_keeps_no_token_from_the_meter() {
     assert_eq!(phone.next(), deliver(ID, 0));
     let answer = to_deliver(ID, Status::Ok, &receipt().0);
     phone.leads(Event::Card(answer), &open_tender());
+    // Where the card has it, and tries by itself, the cloud is led on meanwhile.
+    let mut phone = Phone::delivering();
+    let waits = to_deliver(ID, Status::MeterSilent, &[]);
+    phone.leads(Event::Card(waits), &result());
+    phone.shown(VendState::Quoted, 1);
+    assert_eq!(phone.next(), open_tender());
 }
 
 /// Another purchase is under way, say: nobody asks the cloud ten times a second until it is over.

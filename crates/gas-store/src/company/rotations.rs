@@ -80,7 +80,7 @@ impl CompanyStore {
             token,
             asked_at: now,
         };
-        tx.insert_key_change(&begun).await?;
+        tx.put_key_change(&begun).await?;
         tx.save_book(&book, row.version).await?;
         tx.commit().await?;
         Ok(KeyChangeOutcome::Open(Box::new(begun)))

@@ -378,8 +378,8 @@ row_operations! {
     insert_seal(token: &Tagged<Total>, now: UnixMillis) -> ();
     /// The change of a meter's key to a generation.
     find_key_change(meter: MeterNumber, generation: u8) -> Option<KeyChangeRow>;
-    /// Keeps a key change.
-    insert_key_change(row: &KeyChangeRow) -> ();
+    /// Keeps a key change; one to the same generation that was begun from an older one is replaced.
+    put_key_change(row: &KeyChangeRow) -> ();
 
     /// A record of a meter.
     find_record(meter: MeterNumber, number: u32) -> Option<Vec<u8>>;

@@ -119,12 +119,12 @@ pub(in crate::company) fn find_key_change(
     Ok(tx.key_changes.get(&(meter, generation)).cloned())
 }
 
-pub(in crate::company) fn insert_key_change(
+pub(in crate::company) fn put_key_change(
     tx: &mut Tx,
     row: &KeyChangeRow,
 ) -> Result<(), StoreError> {
     let key = (row.meter, row.generation);
     named(tx.meters.contains_key(&row.meter), "key_changes.meter")?;
-    let rule = "key_changes.meter, key_changes.generation";
-    tx.insert(rule, |t| &mut t.key_changes, key, row.clone())
+    tx.put(|t| &mut t.key_changes, key, row.clone());
+    Ok(())
 }

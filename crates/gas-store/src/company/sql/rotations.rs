@@ -82,12 +82,14 @@ pub(in crate::company) async fn find_key_change(
     .transpose()
 }
 
-pub(in crate::company) async fn insert_key_change(
+pub(in crate::company) async fn put_key_change(
     connection: &mut SqliteConnection,
     row: &KeyChangeRow,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO key_changes (meter, generation, token, asked_at_ms) VALUES (?, ?, ?, ?)",
+        "INSERT INTO key_changes (meter, generation, token, asked_at_ms) VALUES (?, ?, ?, ?)
+         ON CONFLICT (meter, generation) DO UPDATE SET token = excluded.token,
+             asked_at_ms = excluded.asked_at_ms",
     )
     .bind(row.meter.to_string())
     .bind(row.generation)
