@@ -275,7 +275,8 @@ pub struct RefundOrder {
     pub amount_fen: Money,
     /// Sequence of the debit token that took the sale off the meter.
     pub seq: u32,
-    /// SHA-256 of the meter's message that shows the debit as applied.
+    /// SHA-256 of the meter's message that shows the debit as applied. For late money of a replaced meter, whose
+    /// token never left the company: of the last one that was believed of it.
     pub message_sha256: Sha256Digest,
     /// When the company came to believe that message.
     pub ordered_at_ms: UnixMillis,
