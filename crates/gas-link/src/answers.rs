@@ -145,6 +145,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// The code for another key generation.
+    pub const OTHER_GENERATION: u8 = 3;
     /// The highest code that says something about a token. Others are not about tokens.
     pub const CODE_MAX: u8 = 6;
 

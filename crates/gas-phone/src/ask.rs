@@ -3,8 +3,6 @@ use gas_token::{Ask, Tagged};
 
 /// Length of an ask message, bytes.
 const ASK_LEN: usize = 18;
-/// Code of a refusal for another key generation (link.md, METER_REFUSED).
-const OTHER_GENERATION: u8 = 3;
 
 /// The ask to put to the meter where it refused `ask` for its key generation: the same challenge, with the
 /// generation that the meter has named. It was given a new key, and the company has not seen it at work yet;
@@ -16,7 +14,8 @@ pub fn ask_under_its_key(ask: &[u8; ASK_LEN], answer: &Response) -> Option<[u8; 
     }
     let refusal = Refusal::parse(&answer.body).ok()?;
     let mut asked = Tagged::<Ask>::parse(ask).ok()?;
-    let other = refusal.code == OTHER_GENERATION && refusal.generation != asked.message.generation;
+    let other =
+        refusal.code == Refusal::OTHER_GENERATION && refusal.generation != asked.message.generation;
     asked.message.generation = refusal.generation;
     let again = asked.to_bytes();
     other.then(|| again.as_slice().try_into().ok()).flatten()

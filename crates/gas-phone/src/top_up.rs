@@ -1,6 +1,6 @@
 use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendState, VendWanted};
 use gas_api::{HexBytes, Problem, Want, codes};
-use gas_link::Response;
+use gas_link::{Refusal, Response};
 use gas_token::{Kind, Receipt, ReceiptResult, Tagged, Total};
 use gas_units::{MeterNumber, UnixMillis, VendId};
 use serde::{Deserialize, Serialize};
@@ -13,9 +13,6 @@ use crate::trust::{Distrust, Expected, Statements, Trust};
 /// How long until a payment request that was refused is asked for again, ms: what stands in the way (another
 /// purchase, say) takes minutes.
 const TENDER_AGAIN_MS: u32 = 10_000;
-
-/// Code of a refusal for another key generation (link.md, METER_REFUSED).
-const OTHER_GENERATION: u8 = 3;
 
 /// One vend as its phone remembers it. Save it after every [`TopUp::apply`] and before performing the
 /// next [`Step`]: every step can be repeated, by the same ids, with the same outcome.
@@ -514,7 +511,7 @@ impl TopUp {
         // A receipt that is here must not be lost to an answer that was late.
         belongs(self.is_at_card())?;
         let answered = self.delivery.answered(response, self.meter, Kind::Total);
-        self.outdated = answered == Err(EventError::MeterRefused(OTHER_GENERATION));
+        self.outdated = answered == Err(EventError::MeterRefused(Refusal::OTHER_GENERATION));
         let receipt = answered?;
         self.receipt_uploaded = false;
         self.receipt = receipt;

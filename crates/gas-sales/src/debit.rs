@@ -122,6 +122,17 @@ impl MeterBook {
         if sale.meter != self.meter || sale.unit != self.unit {
             return Err(DebitRefusal::Meter);
         }
+        Ok(self.take_back(refund_id, sale, keys, now)?)
+    }
+
+    /// The token that takes a sale of this book off the meter, with the debit that is open then.
+    pub(crate) fn take_back(
+        &self,
+        refund_id: RefundId,
+        sale: &Issue,
+        keys: &impl MeterKeyring,
+        now: UnixMillis,
+    ) -> Result<Correction, Exhausted> {
         let credit = u32::try_from(sale.credit).map_err(|_| Exhausted("credit"))?;
         let mut book = self.with_next_token(now)?;
         book.total = self.total.checked_sub(credit).ok_or(Exhausted("total"))?;
@@ -160,7 +171,7 @@ impl MeterBook {
         match self.shown(&debit.tokens(), told) {
             Shown::Nothing => Conclusion::Nothing,
             Shown::Taken => {
-                let order = self.order(&debit, told, now);
+                let order = self.order(&debit, told.sha256, now);
                 let mut book = self.without_debit();
                 book.take_from_year(&debit);
                 Conclusion::MoneyDue(Box::new(book), Box::new(order))
@@ -221,7 +232,13 @@ impl MeterBook {
         Ok(reversal)
     }
 
-    fn order(&self, debit: &OpenDebit, told: &Told, now: UnixMillis) -> RefundOrder {
+    /// The order to give back what an open debit has taken; `message_sha256` is of the message that it rests on.
+    pub(crate) const fn order(
+        &self,
+        debit: &OpenDebit,
+        message_sha256: Sha256Digest,
+        now: UnixMillis,
+    ) -> RefundOrder {
         RefundOrder {
             refund_id: debit.refund_id,
             vend_id: debit.vend_id,
@@ -229,7 +246,7 @@ impl MeterBook {
             payment_sha256: debit.payment_sha256,
             amount_fen: debit.amount,
             seq: debit.seq.bits(),
-            message_sha256: told.sha256,
+            message_sha256,
             ordered_at_ms: now,
         }
     }

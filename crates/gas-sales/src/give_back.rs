@@ -6,7 +6,7 @@ use crate::debit::OpenDebit;
 use crate::halt::Halt;
 use crate::issue::{Issuance, IssueRefusal, PaidQuote};
 use crate::prove::MeterKeyring;
-use crate::token::{Correction, Exhausted};
+use crate::token::Correction;
 
 /// A payment that came once another meter stood in place of the one that it is for: sold and cancelled at
 /// once, by two tokens of which the first never leaves the company.
@@ -51,35 +51,11 @@ impl MeterBook {
             return Err(IssueRefusal::NotReplaced);
         };
         let sale = self.issue_anyway(paid, keys, now)?;
-        let stated = &sale.statement;
-        let credit = u32::try_from(stated.credit).map_err(|_| Exhausted("credit"))?;
-        let mut book = sale.book.with_next_token(now)?;
-        book.total = self.total;
-        book.year = self.year;
-        let reference = stated.vend_id.reference();
-        // Cannot overflow: a credit is not negative.
-        let debit = book.into_correction(-stated.credit, reference, keys, now)?;
-        let taken = OpenDebit {
-            refund_id,
-            vend_id: stated.vend_id,
-            credit,
-            amount: stated.amount_fen,
-            payment_sha256: stated.payment_sha256,
-            sold_at: now,
-            seq: debit.seq,
-            tag: debit.token.tag.short(),
-            reversal: None,
-        };
-        let order = RefundOrder {
-            refund_id,
-            vend_id: taken.vend_id,
-            meter: self.meter,
-            payment_sha256: taken.payment_sha256,
-            amount_fen: taken.amount,
-            seq: debit.seq.bits(),
-            message_sha256: believed.message_sha256,
-            ordered_at_ms: now,
-        };
+        let mut debit = sale.book.take_back(refund_id, &sale.statement, keys, now)?;
+        debit.book.year = self.year;
+        // It waits for no meter: nothing of it is out.
+        let taken = debit.book.debit.take().ok_or(IssueRefusal::NotReplaced)?;
+        let order = self.order(&taken, believed.message_sha256, now);
         Ok(GivenBack {
             sale,
             debit,

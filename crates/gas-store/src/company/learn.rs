@@ -2,11 +2,11 @@
 
 use gas_sales::{
     Belief, BelievedState, CarriedCredit, Contradiction, LaterSign, LogEntry, MeterBook,
-    MeterKeyring, Proven, Told, settlement, settlement_elsewhere,
+    MeterKeyring, OpenSale, Proven, Told, settlement, settlement_elsewhere,
 };
-use gas_statement::SigningKey;
+use gas_statement::{Settlement, SigningKey};
 use gas_token::{Seq, Status};
-use gas_units::{UnixMillis, VendId};
+use gas_units::{MeterNumber, UnixMillis, VendId};
 
 use super::refunds::conclude;
 use super::replacements::conclude_replacement;
@@ -234,12 +234,8 @@ async fn settle_carried(
         };
         let mut dead = vec![(row.meter, row.open.seq)];
         while let Some((meter, up_to)) = dead.pop() {
-            for sale in tx.unsettled_sales(meter, up_to).await? {
-                if let Some(settlement) = settlement_elsewhere(sale, carried, told, now) {
-                    let signed = sign(key, settlement)?;
-                    tx.settle_sale(sale.vend_id, signed.compact(), now).await?;
-                }
-            }
+            let stated = |sale| settlement_elsewhere(sale, carried, told, now);
+            settle_up_to(tx, (meter, up_to), stated, key, now).await?;
             let before = tx.carried_to(meter, up_to).await?;
             dead.extend(before.iter().map(|row| (row.meter, row.open.seq)));
         }
@@ -255,8 +251,20 @@ async fn settle(
 ) -> Result<(), StoreError> {
     let meter = message.told.meter();
     let up_to = message.told.state().last_seq;
+    let stated = |sale| settlement(sale, &message.told, message.answers, now);
+    settle_up_to(tx, (meter, up_to), stated, key, now).await
+}
+
+/// Keeps what is `stated` of each open sale of a meter up to a sequence.
+async fn settle_up_to(
+    tx: &mut Tx,
+    (meter, up_to): (MeterNumber, Seq),
+    stated: impl Fn(OpenSale) -> Option<Settlement> + Send,
+    key: &SigningKey,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
     for sale in tx.unsettled_sales(meter, up_to).await? {
-        if let Some(settlement) = settlement(sale, &message.told, message.answers, now) {
+        if let Some(settlement) = stated(sale) {
             let signed = sign(key, settlement)?;
             tx.settle_sale(sale.vend_id, signed.compact(), now).await?;
         }

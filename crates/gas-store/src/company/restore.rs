@@ -71,8 +71,8 @@ impl CompanyStore {
         let (mut facts, mut late) = (Vec::new(), Vec::new());
         for known in known {
             let refunded = went_back(&mut tx, known).await?;
-            let is_known = tx.find_sale(known.paid.vend_id()).await?.is_some();
-            if row.book.retired.is_some() && !refunded && !is_known {
+            let may_be_late = row.book.retired.is_some() && !refunded;
+            if may_be_late && tx.find_sale(known.paid.vend_id()).await?.is_none() {
                 late.push(known);
                 continue;
             }
