@@ -318,6 +318,27 @@ fn a_bit_lost_in_a_header_hides_the_page_and_never_gives_it_to_another_meter() {
     }
 }
 
+#[test]
+fn a_page_whose_header_is_lost_is_the_next_one_begun() {
+    let mut flash = Flash::blank();
+    let mut journal = Journal::mount(&mut flash).unwrap();
+    // All 12 pages of 101 records, and the first one again.
+    for number in 1..=13 * 101 {
+        journal.hourly.append(&mut flash, &record(number)).unwrap();
+    }
+    let header = (25 + 5) * 4096;
+    flash.bytes[header] ^= 1;
+    let mut journal = Journal::mount(&mut flash).unwrap();
+    for number in 13 * 101 + 1..=14 * 101 {
+        assert_eq!(journal.hourly.append(&mut flash, &record(number)), Ok(true));
+    }
+    assert_eq!(flash.bytes[header..header + 4], *b"PLJ1");
+    let journal = Journal::mount(&mut flash).unwrap();
+    let lost = 5 * 101 + 1..=6 * 101;
+    let kept = (2 * 101 + 1..=14 * 101).filter(|number| !lost.contains(number));
+    assert!(numbers(&journal, &mut flash, 0).into_iter().eq(kept));
+}
+
 /// A flash of another geometry over the same cells.
 struct Shaped<const ERASE: usize, const WRITE: usize, const READ: usize>(Flash);
 

@@ -84,7 +84,8 @@ impl Dispatch {
     }
 
     async fn open_tender(&self, vend_id: VendId, attempt: u32, id: &str) -> Result<(), BoxError> {
-        let vend = self.cloud.row(vend_id).await?.vend;
+        let row = self.cloud.row(vend_id).await?;
+        let vend = &row.vend;
         if !vend.awaits_opening(attempt) {
             return self.moot(id).await;
         }
@@ -148,7 +149,8 @@ impl Dispatch {
     }
 
     async fn issue_sale(&self, vend_id: VendId, attempt: u32, id: &str) -> Result<(), BoxError> {
-        let vend = self.cloud.row(vend_id).await?.vend;
+        let row = self.cloud.row(vend_id).await?;
+        let vend = &row.vend;
         // Nothing is issued for money that goes back.
         if vend.token().is_some() || vend.refund_order().is_some() {
             return self.moot(id).await;

@@ -101,7 +101,7 @@ impl Server {
         vend_id: VendId,
         until: Instant,
         wanted: impl Fn(&VendRow) -> bool,
-    ) -> Result<VendRow, LiveError> {
+    ) -> Result<Arc<VendRow>, LiveError> {
         let mut listener = self.cloud.news().listen(vend_id);
         loop {
             let row = self.cloud.row(vend_id).await?;

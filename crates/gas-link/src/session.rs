@@ -270,8 +270,9 @@ impl Session {
 
     /// What to do next; `None` until something happens.
     pub fn poll(&mut self, now_ms: u64) -> Option<Output> {
-        if let Some(told) = self.told.take() {
-            return Some(told);
+        // Looked at first: to take nothing out of it would move the room for a whole message.
+        if self.told.is_some() {
+            return self.told.take();
         }
         if self.in_flight || matches!(self.state, State::Dead) {
             return None;

@@ -119,7 +119,10 @@ impl Desk {
 
     /// Opens a tender for a verified quote; an existing one is left as it is. A quote that is no longer
     /// valid gives a tender that is only asked about.
-    pub(crate) async fn open_tender(&self, quote: &Signed<Quote>) -> Result<TenderRow, DeskError> {
+    pub(crate) async fn open_tender(
+        &self,
+        quote: &Signed<Quote>,
+    ) -> Result<Arc<TenderRow>, DeskError> {
         let now = self.clock.now();
         let statement = quote.statement();
         let wanted = NewTender {
@@ -144,7 +147,7 @@ impl Desk {
     }
 
     /// The tender of a vend.
-    pub(crate) async fn row(&self, vend_id: VendId) -> Result<TenderRow, DeskError> {
+    pub(crate) async fn row(&self, vend_id: VendId) -> Result<Arc<TenderRow>, DeskError> {
         self.store.find(vend_id).await?.ok_or(DeskError::Unknown)
     }
 
@@ -154,7 +157,7 @@ impl Desk {
         vend_id: VendId,
         event: Event,
         cause: Cause<'_>,
-    ) -> Result<TenderRow, DeskError> {
+    ) -> Result<Arc<TenderRow>, DeskError> {
         for _ in 0..RACES_MAX {
             let row = self.row(vend_id).await?;
             let now = self.clock.now();
@@ -215,7 +218,7 @@ impl Desk {
         vend_id: VendId,
         wait: Duration,
         done: impl Fn(&State) -> bool,
-    ) -> Result<TenderRow, DeskError> {
+    ) -> Result<Arc<TenderRow>, DeskError> {
         let mut changes = self.changes.subscribe();
         let deadline = tokio::time::Instant::now() + wait;
         let mut row = self.row(vend_id).await?;
@@ -258,7 +261,7 @@ impl Desk {
             amount_fen: tender.amount(),
             order_no: tender.order_no().to_owned(),
             payment_request: request,
-            payment: row.payment.clone().map(Jws::from),
+            payment: row.payment.clone().map(Jws),
             refund: refund.as_ref().map(refunds::shown),
         })
     }

@@ -1,5 +1,7 @@
 //! Performs what the outbox holds. Whatever is not known to be done is done again, by the same id.
 
+use std::sync::Arc;
+
 use gas_api::pay::TenderEvent;
 use gas_http::{BoxError, DueEffect, Outbox};
 use gas_tender::{Effect, Event, State};
@@ -94,7 +96,7 @@ impl Dispatch {
         self.done(id).await
     }
 
-    async fn row(&self, order_no: &str) -> Result<gas_store::pay::TenderRow, BoxError> {
+    async fn row(&self, order_no: &str) -> Result<Arc<gas_store::pay::TenderRow>, BoxError> {
         let row = self.desk.store.find_by_order(order_no).await?;
         row.ok_or_else(|| DeskError::Unknown.into())
     }

@@ -1,6 +1,8 @@
 //! Money on its way back: only by the gas company's signed order, only what was paid for the vend it names,
 //! once. Each method is what the route of the same name answers at once.
 
+use std::sync::Arc;
+
 use gas_api::pay::{
     MeterEpoch, MeterPayment, MeterPayments, Refund as ShownRefund, RefundState as ShownState,
     RefundTrouble as ShownTrouble, RefundWanted,
@@ -80,7 +82,7 @@ impl Desk {
         &self,
         order: &Signed<RefundOrder>,
         quote: &Jws,
-    ) -> Result<TenderRow, Problem> {
+    ) -> Result<Arc<TenderRow>, Problem> {
         let vend_id = order.statement().vend_id;
         let quote = Signed::<Quote>::verify(&quote.0, &self.company_key);
         let quote = quote.map_err(|error| forged("quote", &error))?;
@@ -91,7 +93,7 @@ impl Desk {
             Some(row) => row,
             None => self.open_tender(&quote).await?,
         };
-        if row.quote != quote.compact() {
+        if *row.quote != *quote.compact() {
             return Err(differs("Payment was asked for another quote of this vend."));
         }
         if !matches!(row.tender.state(), State::Paid(_)) {
@@ -116,8 +118,8 @@ impl Desk {
     async fn paid_before(
         &self,
         order: &Signed<RefundOrder>,
-        row: TenderRow,
-    ) -> Result<TenderRow, Problem> {
+        row: Arc<TenderRow>,
+    ) -> Result<Arc<TenderRow>, Problem> {
         let Some(told) = row.tender.contradiction().filter(|told| told.refunding) else {
             return Ok(row);
         };

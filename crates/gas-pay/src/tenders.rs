@@ -1,5 +1,7 @@
 //! What can be asked of the payment server: each method is what the route of the same name answers at once.
 
+use std::sync::Arc;
+
 use gas_api::codes;
 use gas_api::pay::{Tender, TenderWanted};
 use gas_http::Problem;
@@ -30,7 +32,7 @@ impl Desk {
                 )
             })?;
         let row = match self.store.find(vend_id).await.map_err(Problem::ours)? {
-            Some(row) if row.quote == *wanted.quote.0 => row,
+            Some(row) if *row.quote == *wanted.quote.0 => row,
             Some(_) => {
                 return Err(Problem::conflict(
                     codes::ID_REUSED,
@@ -43,7 +45,11 @@ impl Desk {
         self.shown(&row).await
     }
 
-    async fn create(&self, vend_id: VendId, quote: &Signed<Quote>) -> Result<TenderRow, Problem> {
+    async fn create(
+        &self,
+        vend_id: VendId,
+        quote: &Signed<Quote>,
+    ) -> Result<Arc<TenderRow>, Problem> {
         if quote.statement().vend_id != vend_id {
             return Err(Problem::unprocessable(
                 codes::QUOTE_DIFFERS,
@@ -58,7 +64,8 @@ impl Desk {
     /// # Errors
     /// [`Problem`], as `GET /v1/tenders/{vend_id}` answers it.
     pub async fn show(&self, vend_id: VendId) -> Result<Tender, Problem> {
-        self.shown(&self.row(vend_id).await?).await
+        let row = self.row(vend_id).await?;
+        self.shown(&row).await
     }
 
     /// How a tender stands after the provider was asked; as it was known before where the provider gives

@@ -110,9 +110,8 @@ impl World {
             trust: trust.clone(),
         };
         let first = self.servers.len();
-        let mut servers = Server::of_utility(utility, &keys, stores, rng)?;
+        let mut servers = Server::of_utility(utility, &keys, stores, &self.sim.clock, rng)?;
         for server in &mut servers {
-            server.tell_time(0);
             server.start();
         }
         self.servers.extend(servers);

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -29,22 +30,40 @@ pub(crate) enum Target {
 
 /// What a server's futures ask, and what they are answered.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wire(Arc<Mutex<Calls>>);
+pub(crate) struct Wire(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    calls: Mutex<Calls>,
+    /// The gate of the store closes before the transaction after so many; [`OPEN`]: it does not.
+    closes_after: AtomicU16,
+    /// It has closed: the future waits there.
+    closed: AtomicBool,
+}
+
+/// No task comes to so many transactions in one turn.
+const OPEN: u16 = u16::MAX;
 
 #[derive(Debug, Default)]
 struct Calls {
     next: u64,
     asked: Vec<(u64, Target, Ask)>,
     answers: BTreeMap<u64, Outcome>,
-    /// The gate of the store closes before the transaction after so many.
-    closes_after: Option<u8>,
-    /// It has closed: the future waits there.
-    closed: bool,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            calls: Mutex::default(),
+            closes_after: AtomicU16::new(OPEN),
+            closed: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Wire {
     fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks, and waits for the answer.
@@ -60,19 +79,27 @@ impl Wire {
     pub(crate) fn gate(&self) -> Gate {
         let wire = self.clone();
         Gate::new(move || {
-            let mut calls = wire.calls();
-            let closes = calls.closes_after == Some(0);
-            calls.closes_after = calls.closes_after.and_then(|left| left.checked_sub(1));
-            calls.closed = closes;
-            closes
+            // Told by the thread that polls, and asked by it: in order without more.
+            let left = wire.0.closes_after.load(Ordering::Relaxed);
+            if left == OPEN {
+                return false;
+            }
+            let after = left.checked_sub(1).unwrap_or(OPEN);
+            wire.0.closes_after.store(after, Ordering::Relaxed);
+            wire.0.closed.store(left == 0, Ordering::Relaxed);
+            left == 0
         })
     }
 
     /// Lets the future that goes on next wait before a transaction, after so many others, if it comes to it.
     pub(crate) fn close_gate(&self, after: Option<u8>) {
-        let mut calls = self.calls();
-        calls.closes_after = after;
-        calls.closed = false;
+        let after = after.map_or(OPEN, u16::from);
+        self.0.closes_after.store(after, Ordering::Relaxed);
+        self.0.closed.store(false, Ordering::Relaxed);
+    }
+
+    fn has_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Relaxed)
     }
 
     /// What was asked since the last look.
@@ -130,33 +157,35 @@ pub(crate) enum Turn<T> {
 /// Lets a future go on until it ends or asks. Where it waits for a database's thread, so does the
 /// simulator: nothing else happens meanwhile.
 pub(crate) fn turn<T>(job: &mut Job<T>, wire: &Wire) -> Turn<T> {
-    let waker = WAKER.with(Waker::clone);
-    let mut context = Context::from_waker(&waker);
-    loop {
-        if let Poll::Ready(ended) = job.as_mut().poll(&mut context) {
-            return Turn::Ended(ended);
+    WAKER.with(|waker| {
+        let mut context = Context::from_waker(waker);
+        loop {
+            if let Poll::Ready(ended) = job.as_mut().poll(&mut context) {
+                return Turn::Ended(ended);
+            }
+            if let Some((call, target, ask)) = wire.take_asked().pop() {
+                return Turn::Asks(call, target, Box::new(ask));
+            }
+            if wire.has_closed() {
+                return Turn::Waits;
+            }
+            thread::park();
         }
-        if let Some((call, target, ask)) = wire.take_asked().pop() {
-            return Turn::Asks(call, target, Box::new(ask));
-        }
-        if wire.calls().closed {
-            return Turn::Waits;
-        }
-        thread::park();
-    }
+    })
 }
 
 /// Runs a future that asks nobody to its end.
 pub(crate) fn finish<T>(future: impl Future<Output = T>) -> T {
-    let waker = WAKER.with(Waker::clone);
-    let mut context = Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
-    loop {
-        if let Poll::Ready(ended) = future.as_mut().poll(&mut context) {
-            return ended;
+    WAKER.with(|waker| {
+        let mut context = Context::from_waker(waker);
+        loop {
+            if let Poll::Ready(ended) = future.as_mut().poll(&mut context) {
+                return ended;
+            }
+            thread::park();
         }
-        thread::park();
-    }
+    })
 }
 
 thread_local! {

@@ -35,4 +35,4 @@ mod world;
 pub use fault::{Fault, Faults};
 pub use rng::Rng;
 pub use run::{Outcome, REST_MAX_MS, Settings, run};
-pub use summary::Summary;
+pub use summary::{About, Summary};

@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
-use gas_sim::{Fault, Outcome, Settings, Summary, run};
+use gas_sim::{About, Fault, Outcome, Settings, Summary, run};
 
 /// Vends of one world: enough for every fault to meet every state, few enough to read its timeline.
 const WORLD_VENDS: u32 = 100;
+/// How much is run on SQLite for a report on the stores in memory: vends, and s at most.
+const BESIDE_VENDS: u64 = 1_000;
+const BESIDE_MAX_S: u64 = 120;
 /// How often it is said how far it came.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
@@ -72,7 +75,7 @@ struct SeedArguments {
     timeline: bool,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct ManyArguments {
     /// The first world's seed; the others follow.
     #[arg(long, default_value_t = 1)]
@@ -91,6 +94,9 @@ struct ManyArguments {
     /// Write a report here (Markdown), and a picture beside it (SVG).
     #[arg(long)]
     report: Option<PathBuf>,
+    /// The commit that the report is of.
+    #[arg(long, default_value = "not said")]
+    commit: String,
 }
 
 /// Worlds are made of small things that come and go.
@@ -154,7 +160,7 @@ fn seed(arguments: &SeedArguments) -> anyhow::Result<ExitCode> {
     for violation in &second.violations {
         say(&format!("VIOLATION {violation}"))?;
     }
-    Ok(exit(&summary))
+    Ok(exit(&[&summary]))
 }
 
 fn many(arguments: &ManyArguments) -> anyhow::Result<ExitCode> {
@@ -167,22 +173,38 @@ fn many(arguments: &ManyArguments) -> anyhow::Result<ExitCode> {
             arguments.vends
         ))?;
     }
+    say_violations(&arguments.world, &summary)?;
+    let mut beside = Summary::default();
     if let Some(report) = &arguments.report {
-        write_report(arguments, report, &summary)?;
+        if !arguments.world.sqlite {
+            beside = on_sqlite(arguments)?;
+        }
+        write_report(arguments, report, &summary, &beside)?;
     }
-    let sqlite = if arguments.world.sqlite {
-        " --sqlite"
-    } else {
-        ""
-    };
+    Ok(exit(&[&summary, &beside]))
+}
+
+/// A few of the same worlds on SQLite, for their speed beside that of the stores in memory.
+fn on_sqlite(arguments: &ManyArguments) -> anyhow::Result<Summary> {
+    let mut arguments = arguments.clone();
+    arguments.world.sqlite = true;
+    (arguments.vends, arguments.jobs) = (arguments.vends.min(BESIDE_VENDS), 1);
+    let summary = worlds(&arguments, Some(Duration::from_secs(BESIDE_MAX_S)))?;
+    say(&format!("on SQLite: {}", summary.line()))?;
+    say_violations(&arguments.world, &summary)?;
+    Ok(summary)
+}
+
+fn say_violations(world: &WorldArguments, summary: &Summary) -> anyhow::Result<()> {
+    let sqlite = if world.sqlite { " --sqlite" } else { "" };
     for (seed, violation) in &summary.violations {
         say(&format!("VIOLATION {violation}"))?;
         say(&format!(
             "replay it: ./x sim --seed {seed} --world-vends {} --faults {}{sqlite}",
-            arguments.world.world_vends, arguments.world.faults
+            world.world_vends, world.faults
         ))?;
     }
-    Ok(exit(&summary))
+    Ok(())
 }
 
 /// One world after the other, as many at a time as wanted, until there were enough vends, the time is over,
@@ -256,6 +278,7 @@ fn write_report(
     arguments: &ManyArguments,
     file: &PathBuf,
     summary: &Summary,
+    beside: &Summary,
 ) -> anyhow::Result<()> {
     let picture = file.with_extension("svg");
     let name = picture.file_name().unwrap_or_default().to_string_lossy();
@@ -265,14 +288,34 @@ fn write_report(
         "in memory"
     };
     let command = format!("./x soak --vends {}", arguments.vends);
-    let text = summary.report(&command, store, &name);
+    let about = About {
+        command: &command,
+        commit: &arguments.commit,
+        machine: &machine(),
+        store,
+        picture: &name,
+    };
+    let text = summary.report(&about, beside);
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     std::fs::write(&picture, summary.picture())
         .with_context(|| format!("cannot write {}", picture.display()))
 }
 
-fn exit(summary: &Summary) -> ExitCode {
-    if summary.violations.is_empty() {
+/// The processor, as Linux names it: a speed says little without it.
+fn machine() -> String {
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = cpus.lines().find_map(|line| {
+        let (key, name) = line.split_once(':')?;
+        (key.trim() == "model name").then(|| name.trim().to_owned())
+    });
+    name.unwrap_or_else(|| "an unnamed processor".to_owned())
+}
+
+fn exit(summaries: &[&Summary]) -> ExitCode {
+    if summaries
+        .iter()
+        .all(|summary| summary.violations.is_empty())
+    {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

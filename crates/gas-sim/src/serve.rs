@@ -18,6 +18,8 @@ const AT_ONCE: usize = 4;
 /// How long an outbox goes unread at least while something is due in it, ms. The real one looks every
 /// second whatever is due when; here a look is planned, and another one comes where a clock jumps.
 const LOOK_AGAIN_MS: u64 = 1_000;
+/// The same while something of it is under way: its end is a look anyway.
+const LOOK_MEANWHILE_MS: u64 = 5_000;
 /// Longer than any effect waits, ms.
 const FAR_MS: i64 = 3_600_000;
 /// How long a server that crashed is down, ms.
@@ -257,9 +259,13 @@ impl World {
                 }
             }
         }
-        // What is due and under way is looked at when it ends.
+        let least = if due && self.servers[place].under_way(lane) > 0 {
+            LOOK_MEANWHILE_MS
+        } else {
+            LOOK_AGAIN_MS
+        };
         let wait = wait.min(FAR_MS);
-        Some(u64::try_from(wait).unwrap_or(0).max(LOOK_AGAIN_MS))
+        Some(u64::try_from(wait).unwrap_or(0).max(least))
     }
 
     /// All that is not in its store is gone.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use gas_http::{BoxError, Clock, Problem};
 use gas_phone::Trust;
@@ -11,6 +11,7 @@ use gas_units::UnixMillis;
 use crate::executor::{Job, Wire};
 use crate::net::{Ask, Asker, Told};
 use crate::serve::{DueJob, Lane};
+use crate::sim::TrueTime;
 use crate::world::World;
 
 /// Where stores are.
@@ -89,9 +90,9 @@ pub(crate) struct Server {
 }
 
 /// A server's clock, as the world sets it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Time {
-    now: Arc<AtomicU64>,
+    now: TrueTime,
     off: Arc<AtomicI64>,
 }
 
@@ -152,9 +153,16 @@ pub(crate) struct Truth<'a> {
 }
 
 impl Time {
+    /// A clock that is right.
+    pub(crate) fn right(now: &TrueTime) -> Self {
+        Self {
+            now: now.clone(),
+            off: Arc::default(),
+        }
+    }
+
     fn time(&self) -> UnixMillis {
-        let now = self.now.load(Ordering::Relaxed);
-        World::time_off(now, self.off.load(Ordering::Relaxed))
+        World::time_off(self.now.now(), self.off.load(Ordering::Relaxed))
     }
 
     /// As a server's own clock.
@@ -309,10 +317,6 @@ impl Server {
 
     pub(crate) fn time(&self) -> UnixMillis {
         self.time.time()
-    }
-
-    pub(crate) fn tell_time(&self, now: u64) {
-        self.time.now.store(now, Ordering::Relaxed);
     }
 
     pub(crate) fn set_clock_off(&self, off_ms: i64) {

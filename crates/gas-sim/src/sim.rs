@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::event::Event;
 use crate::fault::{Fault, Faults};
@@ -16,49 +18,43 @@ pub(crate) const START_MS: i64 = 1_772_323_200_000;
 pub(crate) struct Sim {
     /// Virtual time, ms since the start.
     pub(crate) now: u64,
+    /// The same, for the servers' clocks.
+    pub(crate) clock: TrueTime,
     pub(crate) rng: Rng,
     pub(crate) faults: Faults,
     pub(crate) trace: Trace,
     coming: BinaryHeap<Reverse<Coming>>,
+    /// The events that are to come, apart: a heap moves its items often.
+    events: Vec<Option<Event>>,
+    /// Places in `events` that are free.
+    free: Vec<usize>,
     order: u64,
 }
 
-#[derive(Debug)]
-struct Coming {
-    at: u64,
-    order: u64,
-    /// Boxed: a heap moves its items often.
-    event: Box<Event>,
-}
+/// Virtual time as servers' clocks see it, ms since the start.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TrueTime(Arc<AtomicU64>);
 
-impl Eq for Coming {}
-
-impl PartialEq for Coming {
-    fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
+impl TrueTime {
+    pub(crate) fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
-impl Ord for Coming {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
-}
-
-impl PartialOrd for Coming {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
+/// When something happens; of two at one moment, the one planned first. Then its place among the events.
+type Coming = (u64, u64, usize);
 
 impl Sim {
     pub(crate) fn new(rng: Rng, faults: Faults, recording: bool) -> Self {
         Self {
             now: 0,
+            clock: TrueTime::default(),
             rng,
             faults,
             trace: Trace::new(recording),
             coming: BinaryHeap::new(),
+            events: Vec::new(),
+            free: Vec::new(),
             order: 0,
         }
     }
@@ -66,21 +62,32 @@ impl Sim {
     /// Lets something happen `after_ms` from now.
     pub(crate) fn schedule(&mut self, after_ms: u64, event: Event) {
         self.order += 1;
-        self.coming.push(Reverse(Coming {
-            at: self.now + after_ms,
-            order: self.order,
-            event: Box::new(event),
-        }));
+        let place = if let Some(place) = self.free.pop() {
+            self.events[place] = Some(event);
+            place
+        } else {
+            self.events.push(Some(event));
+            self.events.len() - 1
+        };
+        let coming = (self.now + after_ms, self.order, place);
+        self.coming.push(Reverse(coming));
+    }
+
+    fn goes_on(&mut self, to: u64) {
+        self.now = self.now.max(to);
+        self.clock.0.store(self.now, Ordering::Relaxed);
     }
 
     /// What happens next, at most until `until`; time goes on to it.
     pub(crate) fn next(&mut self, until: u64) -> Option<Event> {
-        if self.coming.peek()?.0.at > until {
+        if self.coming.peek().is_none_or(|next| next.0.0 > until) {
+            self.goes_on(until);
             return None;
         }
-        let Reverse(coming) = self.coming.pop()?;
-        self.now = self.now.max(coming.at);
-        Some(*coming.event)
+        let Reverse((at, _, place)) = self.coming.pop()?;
+        self.goes_on(at);
+        self.free.push(place);
+        self.events[place].take()
     }
 
     /// Whether a fault strikes now.

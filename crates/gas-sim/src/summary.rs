@@ -49,6 +49,21 @@ pub struct Summary {
     pub violations: Vec<(u64, String)>,
 }
 
+/// What a report is about.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// What repeats it.
+    pub command: &'a str,
+    /// Of which code.
+    pub commit: &'a str,
+    /// Where it ran.
+    pub machine: &'a str,
+    /// Where the stores were.
+    pub store: &'a str,
+    /// Name of the picture's file.
+    pub picture: &'a str,
+}
+
 impl Summary {
     /// Counts a world in, and what it took.
     pub fn add(&mut self, outcome: &Outcome, took: Duration) {
@@ -94,16 +109,25 @@ impl Summary {
         )
     }
 
-    /// The report, in Markdown. `command` repeats it; `picture` is the name of the picture's file.
+    /// The report, in Markdown. `beside`: a few of the same worlds on SQLite, if any.
     #[must_use]
-    pub fn report(&self, command: &str, store: &str, picture: &str) -> String {
+    pub fn report(&self, about: &About<'_>, beside: &Self) -> String {
+        let About {
+            command,
+            commit,
+            machine,
+            store,
+            picture,
+        } = about;
         let mut text = String::new();
         // Writing to a String cannot fail.
         let mut put = |line: std::fmt::Arguments<'_>| {
             let _always = text.write_fmt(format_args!("{line}\n"));
         };
         put(format_args!("# The simulator's report\n"));
-        put(format_args!("`{command}`, store: {store}\n"));
+        put(format_args!(
+            "`{command}`, store: {store}. Commit: {commit}\n"
+        ));
         put(format_args!("![What happened]({picture})\n"));
         put(format_args!("| | |\n|---|---:|"));
         put(format_args!("| vends begun | {} |", self.vends));
@@ -121,6 +145,15 @@ impl Summary {
         ));
         let speed = per_second(self.vends, self.took);
         put(format_args!("| vends per second and core | {speed} |"));
+        if beside.worlds > 0 {
+            put(format_args!(
+                "| the same on SQLite | {} ({} vends, {} violations) |",
+                per_second(beside.vends, beside.took),
+                beside.vends,
+                beside.violations.len()
+            ));
+        }
+        put(format_args!("| measured on | {machine} |"));
         put(format_args!(
             "\n## Vends by the last state that a phone was shown\n"
         ));
@@ -140,7 +173,7 @@ impl Summary {
         for ((_, name), count) in TIMES.iter().zip(self.times) {
             put(format_args!("| {name} | {count} |"));
         }
-        for (seed, violation) in &self.violations {
+        for (seed, violation) in self.violations.iter().chain(&beside.violations) {
             put(format_args!("\nVIOLATION, seed {seed}: {violation}"));
         }
         text

@@ -92,8 +92,6 @@ impl World {
         let mut at_once = (self.sim.now, 0);
         while self.violations.is_empty() {
             let Some(event) = self.sim.next(until) else {
-                self.sim.now = self.sim.now.max(until);
-                self.tell_time();
                 return;
             };
             if self.sim.now > at_once.0 {
@@ -103,21 +101,14 @@ impl World {
             if at_once.1 > AT_ONCE_MAX {
                 self.violated(format!("time does not go on: {:?}", event.name()));
             }
-            self.tell_time();
             self.happens(event);
-        }
-    }
-
-    fn tell_time(&self) {
-        for server in &self.servers {
-            server.tell_time(self.sim.now);
         }
     }
 
     fn happens(&mut self, event: Event) {
         let now = self.sim.now;
         let (what, who) = event.name();
-        self.sim.trace.note(now, what, who, &[]);
+        self.sim.trace.note(now, what, who);
         match event {
             Event::Card(home, event) => self.card_happens(home, event),
             Event::Meter(home, event) => self.meter_happens(home, event),

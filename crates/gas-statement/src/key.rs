@@ -17,7 +17,8 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// With which a server signs its statements. Wiped when dropped; never prints.
+/// With which a server signs its statements. Wiped when dropped; never prints. Clones share the memory.
+#[derive(Clone)]
 pub struct SigningKey {
     key: ed25519_dalek::SigningKey,
     memory: Option<Memory>,

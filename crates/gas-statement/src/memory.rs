@@ -18,9 +18,23 @@ struct Inner {
 
 #[derive(Default)]
 struct Remembered {
-    known: BTreeMap<Arc<str>, AnyStatement>,
-    /// The same texts, oldest first.
-    order: VecDeque<Arc<str>>,
+    known: BTreeMap<End, (Arc<str>, AnyStatement)>,
+    /// Ends of the same texts, oldest first.
+    order: VecDeque<End>,
+}
+
+/// The last characters of a text, by which it is looked for: of its signature, so that no two have the same
+/// but by intent of who signs, while all texts of one key begin alike.
+type End = [u8; 16];
+
+fn end(compact: &str) -> End {
+    let mut end = End::default();
+    if let Some(last) = compact.as_bytes().last_chunk() {
+        end = *last;
+    } else {
+        end[..compact.len()].copy_from_slice(compact.as_bytes());
+    }
+    end
 }
 
 impl Memory {
@@ -32,17 +46,20 @@ impl Memory {
     }
 
     pub(crate) fn recall(&self, compact: &str) -> Option<AnyStatement> {
-        self.lock().known.get(compact).cloned()
+        let remembered = self.lock();
+        let (text, statement) = remembered.known.get(&end(compact))?;
+        (**text == *compact).then(|| Arc::clone(statement))
     }
 
     /// Only for what was just signed, or just found to hold. The oldest one is forgotten for it.
     pub(crate) fn remember(&self, compact: &Arc<str>, statement: AnyStatement) {
-        let mut remembered = self.lock();
-        if self.0.capacity == 0 || remembered.known.contains_key(compact) {
+        let (mut remembered, end) = (self.lock(), end(compact));
+        if self.0.capacity == 0 || remembered.known.contains_key(&end) {
             return;
         }
-        remembered.known.insert(Arc::clone(compact), statement);
-        remembered.order.push_back(Arc::clone(compact));
+        let entry = (Arc::clone(compact), statement);
+        remembered.known.insert(end, entry);
+        remembered.order.push_back(end);
         if remembered.order.len() > self.0.capacity
             && let Some(oldest) = remembered.order.pop_front()
         {
@@ -90,6 +107,15 @@ mod tests {
         assert_eq!(known, [None, Some(2), Some(3)], "a clone shares it");
         let Remembered { known, order } = &*memory.lock();
         assert_eq!((known.len(), order.len()), (2, 2));
+    }
+
+    #[test]
+    fn another_text_with_the_same_end_is_not_known() {
+        let memory = Memory::new(2);
+        remember(&memory, "one.0123456789abcdef");
+        assert!(memory.recall("one.0123456789abcdef").is_some());
+        assert!(memory.recall("two.0123456789abcdef").is_none());
+        assert!(memory.recall("0123456789abcdef").is_none());
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl Cloud {
     }
 
     /// A vend as it stands.
-    pub(crate) async fn row(&self, vend_id: VendId) -> Result<VendRow, LiveError> {
+    pub(crate) async fn row(&self, vend_id: VendId) -> Result<Arc<VendRow>, LiveError> {
         self.store.find(vend_id).await?.ok_or(LiveError::Unknown)
     }
 
@@ -164,7 +164,7 @@ impl Cloud {
         vend_id: VendId,
         events: &[Event],
         with: With<'_>,
-    ) -> Result<VendRow, LiveError> {
+    ) -> Result<Arc<VendRow>, LiveError> {
         for _ in 0..RACES_MAX {
             let row = self.row(vend_id).await?;
             let now = self.now();
@@ -192,7 +192,7 @@ impl Cloud {
                 self.waker(effect.receiver()).wake();
             }
             self.news.tell(vend_id);
-            return Ok(after(row, applied, news, now));
+            return Ok(Arc::new(after(&row, applied, news, now)));
         }
         Err(LiveError::Races)
     }
@@ -205,7 +205,7 @@ impl Cloud {
         tender: &Tender,
         number: Option<u32>,
         performed: Option<&str>,
-    ) -> Result<VendRow, SeenError> {
+    ) -> Result<Arc<VendRow>, SeenError> {
         let with = With {
             performed,
             believed: None,
@@ -280,12 +280,15 @@ impl Cloud {
 }
 
 fn apply_all(vend: &Vend, events: &[Event], now: UnixMillis) -> Result<Applied, Refused> {
-    let mut all = Applied {
-        vend: vend.clone(),
-        reached: vec![],
-        effects: vec![],
+    let Some((first, others)) = events.split_first() else {
+        return Ok(Applied {
+            vend: vend.clone(),
+            reached: vec![],
+            effects: vec![],
+        });
     };
-    for event in events {
+    let mut all = vend.apply(first.clone(), now)?;
+    for event in others {
         let Applied {
             vend,
             reached,
@@ -299,7 +302,7 @@ fn apply_all(vend: &Vend, events: &[Event], now: UnixMillis) -> Result<Applied, 
 }
 
 /// The row as it was saved.
-fn after(before: VendRow, applied: Applied, news: bool, now: UnixMillis) -> VendRow {
+fn after(before: &VendRow, applied: Applied, news: bool, now: UnixMillis) -> VendRow {
     let steps = applied
         .reached
         .into_iter()
@@ -308,6 +311,6 @@ fn after(before: VendRow, applied: Applied, news: bool, now: UnixMillis) -> Vend
         vend: applied.vend,
         version: before.version.saturating_add(u32::from(news)),
         request: before.request,
-        timeline: before.timeline.into_iter().chain(steps).collect(),
+        timeline: before.timeline.iter().cloned().chain(steps).collect(),
     }
 }

@@ -172,7 +172,8 @@ impl Cloud {
     /// # Errors
     /// [`Problem`], as `GET /v1/vends/{vend_id}` answers it.
     pub async fn show(&self, vend_id: VendId) -> Result<Vend, Problem> {
-        Ok(view::vend(&self.row(vend_id).await?))
+        let row = self.row(vend_id).await?;
+        Ok(view::vend(&row))
     }
 
     /// The payment server tells how a tender stands. Whoever calls this has checked the signature of who

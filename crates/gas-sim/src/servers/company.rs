@@ -24,7 +24,7 @@ use crate::servers::{answer, unfit};
 pub(crate) struct CompanyProgram {
     disk: Disk<CompanyStore>,
     master: [u8; 16],
-    statement_key: [u8; 32],
+    key: SigningKey,
     trust: Trust,
     clock: Clock,
     entropy: Entropy,
@@ -53,7 +53,7 @@ impl CompanyProgram {
         Ok(Self {
             disk,
             master: keys.master,
-            statement_key: keys.company,
+            key: SigningKey::from_bytes(&keys.company).sharing(&keys.trust.company),
             trust: keys.trust.clone(),
             clock: time.clock(),
             entropy: Entropy::new(move |bytes| {
@@ -74,7 +74,7 @@ impl Program for CompanyProgram {
             self.disk.store.clone(),
             self.mark.clone(),
             KeyStore::new(MasterKey::from_bytes(self.master)),
-            SigningKey::from_bytes(&self.statement_key).sharing(&self.trust.company),
+            self.key.clone(),
             self.trust.pay.clone(),
             self.clock.clone(),
             self.entropy.clone(),

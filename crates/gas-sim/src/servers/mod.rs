@@ -36,6 +36,7 @@ use crate::executor::Wire;
 use crate::net::{Failure, Outcome, Told};
 use crate::rng::Rng;
 use crate::server::{Keys, Server, Stores, Time};
+use crate::sim::TrueTime;
 
 use cloud::CloudProgram;
 use company::CompanyProgram;
@@ -62,16 +63,17 @@ impl Server {
         utility: usize,
         keys: &Keys,
         stores: &Stores,
+        now: &TrueTime,
         rng: &mut Rng,
     ) -> Result<Vec<Self>, String> {
-        let time = Time::default();
+        let time = Time::right(now);
         let wire = Wire::default();
         let company = CompanyProgram::new(utility, keys, stores, &time, wire.clone(), rng)?;
         let company = Self::new(utility, Box::new(company), wire, time);
-        let (time, wire) = (Time::default(), Wire::default());
+        let (time, wire) = (Time::right(now), Wire::default());
         let pay = PayProgram::new(utility, keys, stores, &time, wire.clone())?;
         let pay = Self::new(utility, Box::new(pay), wire, time);
-        let (time, wire) = (Time::default(), Wire::default());
+        let (time, wire) = (Time::right(now), Wire::default());
         let cloud = CloudProgram::new(utility, keys, stores, &time, wire.clone())?;
         let cloud = Self::new(utility, Box::new(cloud), wire, time);
         Ok(vec![company, pay, cloud])

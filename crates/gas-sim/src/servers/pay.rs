@@ -22,7 +22,7 @@ use crate::servers::{answer, unfit};
 /// The payment server.
 pub(crate) struct PayProgram {
     disk: Disk<PayStore>,
-    key: [u8; 32],
+    key: SigningKey,
     trust: Trust,
     clock: Clock,
     wire: Wire,
@@ -45,7 +45,7 @@ impl PayProgram {
         let disk = Disk::new(utility, stores, wire.gate())?;
         Ok(Self {
             disk,
-            key: keys.pay,
+            key: SigningKey::from_bytes(&keys.pay).sharing(&keys.trust.pay),
             trust: keys.trust.clone(),
             clock: time.clock(),
             wire,
@@ -61,7 +61,7 @@ impl Program for PayProgram {
             provider: Arc::new(Wired(self.wire.clone())),
             cloud: Arc::new(Wired(self.wire.clone())),
             company_key: self.trust.company.clone(),
-            key: SigningKey::from_bytes(&self.key).sharing(&self.trust.pay),
+            key: self.key.clone(),
             clock: self.clock.clone(),
             waker: Waker::new(),
         });

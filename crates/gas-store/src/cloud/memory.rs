@@ -1,6 +1,7 @@
 //! The cloud's rows in memory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gas_api::cloud::{RecordsKept, Step};
 use gas_api::company::BelievedState;
@@ -37,7 +38,7 @@ pub(super) struct Tables {
 
 #[derive(Clone)]
 struct Row {
-    row: VendRow,
+    row: Arc<VendRow>,
     begun_at: UnixMillis,
 }
 
@@ -70,8 +71,8 @@ const fn lane(receiver: Receiver) -> u8 {
     }
 }
 
-pub(super) fn find(store: &Store, vend_id: VendId) -> Option<VendRow> {
-    Some(store.begin().vends.get(&vend_id)?.row.clone())
+pub(super) fn find(store: &Store, vend_id: VendId) -> Option<Arc<VendRow>> {
+    Some(Arc::clone(&store.begin().vends.get(&vend_id)?.row))
 }
 
 pub(super) fn version(store: &Store, vend_id: VendId) -> Option<u32> {
@@ -141,6 +142,7 @@ fn put(tx: &mut Tx, mut row: VendRow, begun_at: UnixMillis, applied: &Applied, n
     if row.vend.payment().is_some() {
         tx.put(|t| &mut t.history, (meter, begun_at, vend_id), ());
     }
+    let row = Arc::new(row);
     tx.put(|t| &mut t.vends, vend_id, Row { row, begun_at });
     for effect in &applied.effects {
         let lane = lane(effect.receiver());

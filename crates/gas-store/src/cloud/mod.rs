@@ -3,17 +3,16 @@
 mod memory;
 mod presence;
 mod readings;
+mod sql;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use gas_api::Digest;
-use gas_api::cloud::{Step, VendState};
+use gas_api::cloud::Step;
 use gas_api::company::BelievedState;
 use gas_units::{UnixMillis, VendId};
 use gas_vend::{Applied, Effect, Receiver, Vend};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use sqlx::{Sqlite as Engine, Transaction};
 
 use crate::gate::Gate;
 use crate::memory::Memory;
@@ -32,7 +31,7 @@ pub struct CloudStore {
     gate: Gate,
 }
 
-/// Where its rows are.
+/// Where its rows are. A query's future is large: boxed, it is carried only where a query is made.
 #[derive(Clone, Debug)]
 enum Backend {
     Memory(Memory<Tables>),
@@ -174,31 +173,11 @@ impl CloudStore {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn find(&self, vend_id: VendId) -> Result<Option<VendRow>, StoreError> {
-        let db = match self.db().await {
-            Backend::Memory(store) => return Ok(memory::find(store, vend_id)),
-            Backend::Sqlite(db) => db,
-        };
-        let row: Option<(String, i64, String, String)> = sqlx::query_as(
-            "SELECT vend, version, request_sha256,
-                    (SELECT json_group_array(json_object('state', state, 'at_ms', at_ms))
-                     FROM (SELECT state, at_ms FROM timeline
-                           WHERE timeline.vend_id = vends.vend_id ORDER BY place))
-             FROM vends WHERE vend_id = ?",
-        )
-        .bind(vend_id.to_string())
-        .fetch_optional(db.readers())
-        .await?;
-        row.map(|(vend, version, request, timeline)| {
-            let broken = |what: &str| StoreError::Corrupt(format!("vend {vend_id}: {what}"));
-            Ok(VendRow {
-                vend: from_json(&vend)?,
-                version: u32::try_from(version).map_err(|_| broken("version"))?,
-                request: request.parse().map_err(|_| broken("request_sha256"))?,
-                timeline: from_json(&timeline)?,
-            })
-        })
-        .transpose()
+    pub async fn find(&self, vend_id: VendId) -> Result<Option<Arc<VendRow>>, StoreError> {
+        match self.db().await {
+            Backend::Memory(store) => Ok(memory::find(store, vend_id)),
+            Backend::Sqlite(db) => Box::pin(sql::find(db, vend_id)).await,
+        }
     }
 
     /// The version of a vend, if there is such a vend.
@@ -206,15 +185,10 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn version(&self, vend_id: VendId) -> Result<Option<u32>, StoreError> {
-        let db = match self.db().await {
-            Backend::Memory(store) => return Ok(memory::version(store, vend_id)),
-            Backend::Sqlite(db) => db,
-        };
-        let row: Option<(i64,)> = sqlx::query_as("SELECT version FROM vends WHERE vend_id = ?")
-            .bind(vend_id.to_string())
-            .fetch_optional(db.readers())
-            .await?;
-        Ok(row.map(|(version,)| u32::try_from(version).unwrap_or(u32::MAX)))
+        match self.db().await {
+            Backend::Memory(store) => Ok(memory::version(store, vend_id)),
+            Backend::Sqlite(db) => Box::pin(sql::version(db, vend_id)).await,
+        }
     }
 
     /// Saves a new vend.
@@ -227,31 +201,10 @@ impl CloudStore {
         request: Digest,
         now: UnixMillis,
     ) -> Result<Saved, StoreError> {
-        let db = match self.db().await {
-            Backend::Memory(store) => return memory::create(store, applied, request, now),
-            Backend::Sqlite(db) => db,
-        };
-        let mut tx = db.begin().await?;
-        let vend = &applied.vend;
-        let inserted = sqlx::query(
-            "INSERT INTO vends (vend_id, meter, state, paid, version, vend, request_sha256, begun_at_ms)
-             VALUES (?, ?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO NOTHING",
-        )
-        .bind(vend.vend_id().to_string())
-        .bind(vend.meter().to_string())
-        .bind(state_name(vend.state()))
-        .bind(vend.payment().is_some())
-        .bind(to_json(vend)?)
-        .bind(request.to_string())
-        .bind(now.millis())
-        .execute(&mut *tx)
-        .await?;
-        if inserted.rows_affected() == 0 {
-            return Ok(Saved::Raced);
+        match self.db().await {
+            Backend::Memory(store) => memory::create(store, applied, request, now),
+            Backend::Sqlite(db) => Box::pin(sql::create(db, applied, request, now)).await,
         }
-        put_news(&mut tx, applied, now).await?;
-        tx.commit().await?;
-        Ok(Saved::Done)
     }
 
     /// Saves a change: vend, timeline, consent, outbox, performed effect and believed state, in one
@@ -260,23 +213,10 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn save(&self, change: Change<'_>) -> Result<Saved, StoreError> {
-        let db = match self.db().await {
-            Backend::Memory(store) => return memory::save(store, &change),
-            Backend::Sqlite(db) => db,
-        };
-        let mut tx = db.begin().await?;
-        if !update(&mut tx, &change).await? {
-            return Ok(Saved::Raced);
+        match self.db().await {
+            Backend::Memory(store) => memory::save(store, &change),
+            Backend::Sqlite(db) => Box::pin(sql::save(db, change)).await,
         }
-        put_news(&mut tx, change.applied, change.now).await?;
-        if let Some(effect_id) = change.performed {
-            outbox::done(&mut tx, effect_id, change.now).await?;
-        }
-        if let Some(state) = change.believed {
-            readings::keep_state(&mut tx, state).await?;
-        }
-        tx.commit().await?;
-        Ok(Saved::Done)
     }
 
     /// Effects for one server due at `now`, oldest first, at most `limit`.
@@ -292,7 +232,6 @@ impl CloudStore {
         match self.db().await {
             Backend::Memory(store) => Ok(memory::due(store, receiver, now, limit)),
             Backend::Sqlite(db) => {
-                // Boxed, here and below: a query's future is large, and who looks often would carry it.
                 Box::pin(outbox::due(db, Some(receiver.id_prefix()), now, limit)).await
             }
         }
@@ -314,14 +253,10 @@ impl CloudStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn done(&self, effect_id: &str, now: UnixMillis) -> Result<(), StoreError> {
-        let db = match self.db().await {
-            Backend::Memory(store) => return memory::done(store, effect_id),
-            Backend::Sqlite(db) => db,
-        };
-        let mut tx = db.begin().await?;
-        outbox::done(&mut tx, effect_id, now).await?;
-        tx.commit().await?;
-        Ok(())
+        match self.db().await {
+            Backend::Memory(store) => memory::done(store, effect_id),
+            Backend::Sqlite(db) => Box::pin(sql::done(db, effect_id, now)).await,
+        }
     }
 
     /// Puts an effect off after an attempt whose outcome is unknown.
@@ -334,88 +269,10 @@ impl CloudStore {
         attempts: u32,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        let db = match self.db().await {
-            Backend::Memory(store) => return memory::postpone(store, effect_id, attempts, now),
-            Backend::Sqlite(db) => db,
-        };
-        outbox::postpone(db, effect_id, attempts, now).await
-    }
-}
-
-/// Writes the vend where it changed; `false` where its version is no longer the one decided on.
-async fn update(tx: &mut Transaction<'_, Engine>, change: &Change<'_>) -> Result<bool, StoreError> {
-    let (before, vend) = (&change.before.vend, &change.applied.vend);
-    if vend == before {
-        return Ok(true);
-    }
-    let updated = sqlx::query(
-        "UPDATE vends SET version = version + 1, state = ?, paid = ?, vend = ?
-         WHERE vend_id = ? AND version = ?",
-    )
-    .bind(state_name(vend.state()))
-    .bind(vend.payment().is_some())
-    .bind(to_json(vend)?)
-    .bind(vend.vend_id().to_string())
-    .bind(change.before.version)
-    .execute(&mut **tx)
-    .await?;
-    if updated.rows_affected() == 0 {
-        return Ok(false);
-    }
-    if let (None, Some(at)) = (before.consented_at(), vend.consented_at()) {
-        sqlx::query("INSERT INTO consents (vend_id, quote_hash, consented_at_ms) VALUES (?, ?, ?)")
-            .bind(vend.vend_id().to_string())
-            .bind(vend.quote_hash().to_string())
-            .bind(at.millis())
-            .execute(&mut **tx)
-            .await?;
-    }
-    Ok(true)
-}
-
-async fn put_news(
-    tx: &mut Transaction<'_, Engine>,
-    applied: &Applied,
-    now: UnixMillis,
-) -> Result<(), StoreError> {
-    let vend_id = applied.vend.vend_id().to_string();
-    for state in &applied.reached {
-        sqlx::query(
-            "INSERT INTO timeline (vend_id, place, state, at_ms)
-             SELECT ?1, COALESCE(MAX(place), 0) + 1, ?2, ?3 FROM timeline WHERE vend_id = ?1",
-        )
-        .bind(&vend_id)
-        .bind(state_name(*state))
-        .bind(now.millis())
-        .execute(&mut **tx)
-        .await?;
-    }
-    for effect in &applied.effects {
-        outbox::put(tx, &effect.id(), &vend_id, effect, effect.due_at(now)).await?;
-    }
-    Ok(())
-}
-
-fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))
-}
-
-fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(error.to_string()))
-}
-
-/// As the API spells it, so that a timeline reads back through the API's type.
-const fn state_name(state: VendState) -> &'static str {
-    match state {
-        VendState::Quoted => "quoted",
-        VendState::TenderRequested => "tender_requested",
-        VendState::Expired => "expired",
-        VendState::TenderConfirmed => "tender_confirmed",
-        VendState::TokenIssued => "token_issued",
-        VendState::Delivered => "delivered",
-        VendState::Accepted => "accepted",
-        VendState::RefundPending => "refund_pending",
-        VendState::Refunded => "refunded",
+        match self.db().await {
+            Backend::Memory(store) => memory::postpone(store, effect_id, attempts, now),
+            Backend::Sqlite(db) => Box::pin(outbox::postpone(db, effect_id, attempts, now)).await,
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+use gas_api::cloud::VendState;
 use gas_api::{HexBytes, Jws, PublicKeyHex, Want};
 use gas_statement::{Quote, Sha256Digest, Signed, SigningKey};
 use gas_tariff::{QuoteBasis, Tariff};

@@ -49,7 +49,7 @@ impl CompanyStore {
     /// [`StoreError`].
     pub async fn due(&self, now: UnixMillis, limit: u32) -> Result<Vec<Due<Effect>>, StoreError> {
         match &self.db {
-            Backend::Sqlite(db) => outbox::due(db, None, now, limit).await,
+            Backend::Sqlite(db) => Box::pin(outbox::due(db, None, now, limit)).await,
             Backend::Memory(store) => Ok(memory::due(store, now, limit)),
         }
     }
@@ -60,7 +60,7 @@ impl CompanyStore {
     /// [`StoreError`].
     pub async fn next_due(&self) -> Result<Option<UnixMillis>, StoreError> {
         match &self.db {
-            Backend::Sqlite(db) => outbox::next_due(db, None).await,
+            Backend::Sqlite(db) => Box::pin(outbox::next_due(db, None)).await,
             Backend::Memory(store) => Ok(memory::next_due(store)),
         }
     }
@@ -86,7 +86,7 @@ impl CompanyStore {
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         match &self.db {
-            Backend::Sqlite(db) => outbox::postpone(db, effect_id, attempts, now).await,
+            Backend::Sqlite(db) => Box::pin(outbox::postpone(db, effect_id, attempts, now)).await,
             Backend::Memory(store) => memory::postpone(store, effect_id, attempts, now),
         }
     }

@@ -145,7 +145,7 @@ impl Backend {
     /// Begins a write.
     pub(super) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(Tx::of(match self {
-            Self::Sqlite(db) => Rows::Sqlite(SqliteTx::Writing(db.begin().await?)),
+            Self::Sqlite(db) => Rows::Sqlite(SqliteTx::Writing(Box::pin(db.begin()).await?)),
             Self::Memory(store) => Rows::Memory(store.begin()),
         }))
     }
@@ -153,7 +153,9 @@ impl Backend {
     /// For reading only: sees the last commit, and keeps no writer waiting.
     pub(super) async fn read(&self) -> Result<Tx, StoreError> {
         Ok(Tx::of(match self {
-            Self::Sqlite(db) => Rows::Sqlite(SqliteTx::Reading(db.readers().acquire().await?)),
+            Self::Sqlite(db) => {
+                Rows::Sqlite(SqliteTx::Reading(Box::pin(db.readers().acquire()).await?))
+            }
             Self::Memory(store) => Rows::Memory(store.begin()),
         }))
     }
@@ -204,7 +206,7 @@ impl Tx {
     /// Keeps what was written; then the mark is raised to what was issued.
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         match self.rows {
-            Rows::Sqlite(SqliteTx::Writing(tx)) => tx.commit().await?,
+            Rows::Sqlite(SqliteTx::Writing(tx)) => Box::pin(tx.commit()).await?,
             Rows::Sqlite(SqliteTx::Reading(_)) => {}
             Rows::Memory(tx) => tx.commit()?,
         }
@@ -250,7 +252,8 @@ impl Tx {
     ) -> Result<(), StoreError> {
         match &mut self.rows {
             Rows::Sqlite(tx) => {
-                outbox::put(tx.writing()?, &effect.id(), about, effect, due_at).await
+                let id = effect.id();
+                Box::pin(outbox::put(tx.writing()?, &id, about, effect, due_at)).await
             }
             Rows::Memory(tx) => {
                 memory::put_effect(tx, effect, due_at);
@@ -266,7 +269,10 @@ impl Tx {
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         match &mut self.rows {
-            Rows::Sqlite(tx) => outbox::done(tx.writing()?, &effect.id(), now).await,
+            Rows::Sqlite(tx) => {
+                let id = effect.id();
+                Box::pin(outbox::done(tx.writing()?, &id, now)).await
+            }
             Rows::Memory(tx) => {
                 memory::done(tx, effect);
                 Ok(())
@@ -282,7 +288,8 @@ impl Tx {
     }
 }
 
-/// The row operations: each is a function of that name in [`sql`] and one in [`memory`].
+/// The row operations: each is a function of that name in [`sql`] and one in [`memory`]. A query's future is
+/// large: boxed, here and below, it is carried only where a query is made.
 macro_rules! row_operations {
     ($($(#[doc = $doc:literal])* $name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
         impl Tx {
@@ -292,7 +299,7 @@ macro_rules! row_operations {
                 $($argument: $type,)*
             ) -> Result<$answer, StoreError> {
                 match &mut self.rows {
-                    Rows::Sqlite(tx) => sql::$name(tx.connection(), $($argument),*).await,
+                    Rows::Sqlite(tx) => Box::pin(sql::$name(tx.connection(), $($argument),*)).await,
                     Rows::Memory(tx) => memory::$name(tx, $($argument),*),
                 }
             })*

@@ -1,6 +1,7 @@
 //! The payment server's rows in memory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gas_ledger::Transfer;
 use gas_tender::{Applied, Effect, RefundState, State};
@@ -22,7 +23,7 @@ const LANE: u8 = 0;
 /// All tables.
 #[derive(Clone, Default)]
 pub(super) struct Tables {
-    tenders: BTreeMap<VendId, TenderRow>,
+    tenders: BTreeMap<VendId, Arc<TenderRow>>,
     orders: BTreeMap<String, VendId>,
     notifications: BTreeMap<(String, String), ()>,
     /// Append only.
@@ -50,11 +51,11 @@ impl WithOutbox for Tables {
 type Store = Memory<Tables>;
 type Tx = MemoryTx<Tables>;
 
-pub(super) fn find(store: &Store, vend_id: VendId) -> Option<TenderRow> {
+pub(super) fn find(store: &Store, vend_id: VendId) -> Option<Arc<TenderRow>> {
     store.begin().tenders.get(&vend_id).cloned()
 }
 
-pub(super) fn find_by_order(store: &Store, order_no: &str) -> Option<TenderRow> {
+pub(super) fn find_by_order(store: &Store, order_no: &str) -> Option<Arc<TenderRow>> {
     let tx = store.begin();
     let vend_id = tx.orders.get(order_no)?;
     tx.tenders.get(vend_id).cloned()
@@ -75,10 +76,10 @@ pub(super) fn create(
     let row = TenderRow {
         tender: tender.clone(),
         version: 1,
-        quote: quote.to_owned(),
+        quote: quote.into(),
         payment: None,
     };
-    tx.put(|t| &mut t.tenders, vend_id, row);
+    tx.put(|t| &mut t.tenders, vend_id, Arc::new(row));
     tx.put(|t| &mut t.orders, order_no, vend_id);
     put_effects(&mut tx, &applied.effects, now);
     tx.commit()?;
@@ -98,8 +99,8 @@ pub(super) fn save(store: &Store, change: &Change<'_>) -> Result<Saved, StoreErr
     let row = TenderRow {
         tender: tender.clone(),
         version: change.version + 1,
-        quote: row.quote.clone(),
-        payment: payment.or_else(|| change.payment.map(str::to_owned)),
+        quote: Arc::clone(&row.quote),
+        payment: payment.or_else(|| change.payment.map(Arc::from)),
     };
     // As `tenders_paid_has_statement` on SQLite.
     if matches!(row.tender.state(), State::Paid(_)) != row.payment.is_some() {
@@ -112,7 +113,7 @@ pub(super) fn save(store: &Store, change: &Change<'_>) -> Result<Saved, StoreErr
         let key = (tender.meter(), tender.vend_id());
         tx.put(|t| &mut t.paid, key, ());
     }
-    tx.put(|t| &mut t.tenders, tender.vend_id(), row);
+    tx.put(|t| &mut t.tenders, tender.vend_id(), Arc::new(row));
     if let Some(id) = change.notification {
         tx.put(|t| &mut t.notifications, key(id), ());
     }
@@ -263,8 +264,8 @@ pub(super) fn paid_of(store: &Store, meter: MeterNumber) -> Vec<PaidRow> {
         let refund = tx.refund_of.get(&vend_id);
         let refund = refund.and_then(|id| tx.refunds.get(id));
         Some(PaidRow {
-            quote: tender.quote.clone(),
-            payment: tender.payment.clone()?,
+            quote: tender.quote.to_string(),
+            payment: tender.payment.as_ref()?.to_string(),
             order: refund.map(|row| row.order.clone()),
             refunded: refund.and_then(|row| row.refunded.clone()),
         })

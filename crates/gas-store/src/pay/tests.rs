@@ -1,5 +1,6 @@
 use gas_ledger::trial_balance;
-use gas_tender::{Event, NewTender, PaidFact, QueryAnswer};
+use gas_tender::{Event, NewTender, PaidFact, QueryAnswer, State};
+use gas_units::Money;
 
 use super::*;
 

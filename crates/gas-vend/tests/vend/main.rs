@@ -7,6 +7,7 @@
 
 mod effects;
 mod facts;
+mod late;
 mod orders;
 mod receipts;
 mod table;
