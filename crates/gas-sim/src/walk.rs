@@ -366,12 +366,13 @@ impl World {
         let Some(top_up) = &mut walk.top_up else {
             return;
         };
-        let version = |top_up: &TopUp| top_up.vend().map(|vend| vend.version);
-        let before = version(top_up);
+        let state = |top_up: &TopUp| top_up.vend().map(|vend| vend.state);
+        let before = state(top_up);
         match top_up.apply(event, &phone.trust) {
             Ok(()) => {
                 walk.failures = 0;
-                if version(top_up) != before {
+                // That servers still try is no news that keeps anybody at it: he would never read the meter.
+                if state(top_up) != before {
                     walk.looks = 0;
                 }
                 self.phone_steps(place);
