@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 /// Another version makes other mutants: its number is part of the result.
 const VERSION: &str = "27.1.0";
@@ -24,6 +25,9 @@ const CONFIG: &str = ".cargo/mutants.toml";
 const REPORT: &str = "docs/benchmarks/mutants.md";
 /// What the report says before the commit that it is of.
 const OF_COMMIT: &str = "Commit: ";
+/// What it says before the digest of the files that were mutated: whether they still are the same can be told
+/// without the repository's history, which a shallow clone lacks.
+const OF_SOURCES: &str = "Sources, SHA-256: ";
 /// Most mutants that are run by the way; each takes up to a minute.
 const CHANGED_MAX: usize = 30;
 
@@ -101,7 +105,18 @@ pub(crate) fn run(root: &Path, which: &Which) -> anyhow::Result<bool> {
     let since = match which {
         Which::All => None,
         Which::Since(commit) => Some(commit.clone()),
-        Which::SinceReport => Some(reported(root)?),
+        Which::SinceReport => {
+            let report = fs::read_to_string(root.join(REPORT))
+                .with_context(|| format!("there is no {REPORT} yet: run `./x mutants`"))?;
+            if line_of(&report, OF_SOURCES) == Some(&sources(root)?) {
+                say("mutants: what is mutated is as it was when all were run")?;
+                return Ok(true);
+            }
+            let commit = line_of(&report, OF_COMMIT);
+            let commit =
+                commit.with_context(|| format!("{REPORT} does not say of which commit it is"))?;
+            Some(commit.to_owned())
+        }
     };
     let since = since.as_deref();
     if let Some(since) = since
@@ -130,7 +145,7 @@ pub(crate) fn run(root: &Path, which: &Which) -> anyhow::Result<bool> {
             );
         }
     }
-    let commit = commit(root)?;
+    let (commit, sources) = (commit(root)?, sources(root)?);
     let started = Instant::now();
     mutate(root, &program, &work, since)?;
     let minutes = started.elapsed().as_secs().div_ceil(60);
@@ -154,7 +169,7 @@ pub(crate) fn run(root: &Path, which: &Which) -> anyhow::Result<bool> {
                 "mutants: {SPARED} lists what does not survive: {name}"
             ))?;
         }
-        let report = report(&verdict, &spared, &commit, minutes);
+        let report = report(&verdict, &spared, (&commit, &sources), minutes);
         fs::write(root.join(REPORT), report).with_context(|| format!("cannot write {REPORT}"))?;
     }
     let clean = verdict.missed.is_empty() && (since.is_some() || verdict.needless.is_empty());
@@ -243,26 +258,38 @@ fn commit(root: &Path) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&head).trim().to_owned())
 }
 
-/// The commit that the report is of.
-fn reported(root: &Path) -> anyhow::Result<String> {
-    let text = fs::read_to_string(root.join(REPORT))
-        .with_context(|| format!("there is no {REPORT} yet: run `./x mutants`"))?;
-    let commit = commit_of(&text);
-    let commit = commit.with_context(|| format!("{REPORT} does not say of which commit it is"))?;
-    Ok(commit.to_owned())
+/// What a report says after one of the words above.
+fn line_of<'a>(report: &'a str, word: &str) -> Option<&'a str> {
+    report.lines().find_map(|line| line.strip_prefix(word))
 }
 
-fn commit_of(report: &str) -> Option<&str> {
-    report.lines().find_map(|line| line.strip_prefix(OF_COMMIT))
+/// Digest of the files that are mutated, by name.
+fn sources(root: &Path) -> anyhow::Result<String> {
+    let mut asked = vec!["ls-files".to_owned(), "-z".to_owned(), "--".to_owned()];
+    asked.extend(globs(root)?);
+    let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+    let names = String::from_utf8(git(root, &asked)?).context("a file's name is not UTF-8")?;
+    let mut digest = Sha256::new();
+    for name in names.split_terminator('\0') {
+        let content = fs::read(root.join(name)).with_context(|| name.to_owned())?;
+        digest.update(format!("{name}\0{}\0", content.len()));
+        digest.update(content);
+    }
+    Ok(hex::encode(digest.finalize()))
+}
+
+/// The files that are mutated, as git's patterns.
+fn globs(root: &Path) -> anyhow::Result<Vec<String>> {
+    let config = fs::read_to_string(root.join(CONFIG)).context(CONFIG)?;
+    let globs = (config.lines())
+        .filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\","))
+        .map(|glob| format!(":(glob){glob}"));
+    Ok(globs.collect())
 }
 
 /// Whether anything that is mutated differs from what it was at a commit.
 fn is_changed(root: &Path, since: &str) -> anyhow::Result<bool> {
-    let config = fs::read_to_string(root.join(CONFIG)).context(CONFIG)?;
-    let files: Vec<String> = (config.lines())
-        .filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\","))
-        .map(|glob| format!(":(glob){glob}"))
-        .collect();
+    let files = globs(root)?;
     let mut asked = vec!["diff", "--name-only", "--end-of-options", since, "--"];
     asked.extend(files.iter().map(String::as_str));
     Ok(!git(root, &asked)?.is_empty())
@@ -370,10 +397,15 @@ fn judge(run: &Run, spared: &Spared) -> Verdict {
     }
 }
 
-fn report(verdict: &Verdict, spared: &Spared, commit: &str, minutes: u64) -> String {
+fn report(
+    verdict: &Verdict,
+    spared: &Spared,
+    (commit, sources): (&str, &str),
+    minutes: u64,
+) -> String {
     let mut text = format!(
         "# Mutation testing\n\n\
-         {OF_COMMIT}{commit}\n\n\
+         {OF_COMMIT}{commit}\n\n{OF_SOURCES}{sources}\n\n\
          Written by `./x mutants` ({minutes} min): cargo-mutants {VERSION} changes the code that decides \
          over money and gas, one small change at a time, and runs the tests of the changed crate. A \
          change is found when a test fails, or does not end (ended by the clock). Some do not compile. \
@@ -466,8 +498,9 @@ mod tests {
     #[test]
     fn the_report_counts_each_file_and_names_what_is_listed() {
         let list = "src/a.rs: replace < with <= in f | equal never happens\n";
-        let text = report(&verdict(list), &spared(list).unwrap(), "abc1", 3);
-        assert_eq!(commit_of(&text), Some("abc1"));
+        let text = report(&verdict(list), &spared(list).unwrap(), ("abc1", "d1"), 3);
+        assert_eq!(line_of(&text, OF_COMMIT), Some("abc1"));
+        assert_eq!(line_of(&text, OF_SOURCES), Some("d1"));
         assert!(
             text.contains("| `src/a.rs` | 3 | 1 | 0 | 0 | 1 | 1 |\n"),
             "{text}"

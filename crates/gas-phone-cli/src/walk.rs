@@ -132,8 +132,12 @@ impl Walk<'_> {
                 if delivers && !std::mem::replace(&mut self.looked, true) {
                     self.look(top_up).await;
                 }
+                self.missed(top_up);
             }
-            Trouble::Event(EventError::OtherMeter(_)) => self.let_card_go().await,
+            Trouble::Event(EventError::OtherMeter(_)) => {
+                self.let_card_go().await;
+                self.missed(top_up);
+            }
             // The cloud sees the vend otherwise: look.
             Trouble::Event(EventError::Refused(_)) => self.look(top_up).await,
             Trouble::Cloud(_)
@@ -141,6 +145,12 @@ impl Walk<'_> {
             | Trouble::Distrust(_)
             | Trouble::System(_)
             | Trouble::Event(_) => {}
+        }
+    }
+
+    fn missed(&self, top_up: &mut TopUp) {
+        if let Err(trouble) = self.apply(top_up, Event::CardMissed) {
+            progress(&trouble.to_string());
         }
     }
 

@@ -129,6 +129,8 @@ pub enum Event {
     DeliveryNamed(RequestId),
     /// The card answered the present step.
     Card(Response),
+    /// It did not: out of reach, broken off, or in another meter.
+    CardMissed,
 }
 
 /// Why an event changed nothing. The vend stays as it was.

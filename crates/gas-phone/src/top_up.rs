@@ -43,6 +43,9 @@ pub struct TopUp {
     /// meter carries, brings this credit too, and the cloud hears of it.
     #[serde(default, skip_serializing_if = "is_false")]
     outdated: bool,
+    /// The card was missed since the cloud was heard of last: the cloud's turn, where it is behind.
+    #[serde(default, skip_serializing_if = "is_false")]
+    card_missed: bool,
     /// The meter's answer to the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     receipt: Option<HexBytes>,
@@ -113,6 +116,7 @@ impl TopUp {
             confirmed_at_ms: None,
             delivery: Delivery::default(),
             outdated: false,
+            card_missed: false,
             receipt: None,
             receipt_uploaded: false,
             behind: None,
@@ -240,8 +244,10 @@ impl TopUp {
     /// What leads a cloud that is behind to where the vend was; `None` where it is not behind, or not
     /// needed yet: the token that is here goes to the meter first. Not where the card has it already or the
     /// meter has another key: the meter may be gone, and the cloud hears otherwise that the credit is there.
+    /// Where the card is missed, it may be gone too: then the two take turns.
     fn leading_on(&self, vend: &Vend, status: &HexBytes) -> Option<Step> {
-        let first = self.is_at_card() && !self.outdated && !self.delivery.card_has_token();
+        let for_card = !self.outdated && !self.card_missed && !self.delivery.card_has_token();
+        let first = self.is_at_card() && for_card;
         let needed = self.is_open() && !first;
         let behind = self.behind.filter(|_| needed)?;
         Some(match behind {
@@ -341,6 +347,10 @@ impl TopUp {
                 Ok(())
             }
             Event::Card(response) => self.card_answered(&response),
+            Event::CardMissed => {
+                self.card_missed = self.is_at_card();
+                Ok(())
+            }
         }
     }
 
@@ -382,6 +392,7 @@ impl TopUp {
         let status = self.status.as_ref().ok_or(EventError::Unexpected)?;
         let vend = self.with_what_was_known(vend);
         trust.check(&vend, &self.expected(status))?;
+        self.card_missed = false;
         let knows_less = |known: &Vend| {
             (known.payment.is_some() && vend.payment.is_none())
                 || (known.token.is_some() && vend.token.is_none())
@@ -449,6 +460,7 @@ impl TopUp {
         };
         if problem.code == codes::VEND_UNKNOWN {
             // Restored from a backup that is older than the vend: begin it again, by the same words.
+            self.card_missed = false;
             self.behind = Some(Behind::Unknown);
             self.led_on = false;
             return Ok(());
@@ -513,6 +525,7 @@ impl TopUp {
         let answered = self.delivery.answered(response, self.meter, Kind::Total);
         self.outdated = answered == Err(EventError::MeterRefused(Refusal::OTHER_GENERATION));
         let receipt = answered?;
+        self.card_missed = false;
         self.receipt_uploaded = false;
         self.receipt = receipt;
         Ok(())

@@ -401,13 +401,22 @@ impl World {
 
     pub(crate) fn phone_in_trouble(&mut self, place: usize, trouble: &str) {
         self.sim.line(|| format!("phone {place}: {trouble}"));
-        let Some(walk) = &mut self.phones[place].walk else {
+        let phone = &mut self.phones[place];
+        let Some(walk) = &mut phone.walk else {
             return;
         };
+        let delivers =
+            walk.carry.is_none() && matches!(walk.doing, Doing::AtCard(CardWork::Request(..)));
         walk.failures += 1;
         walk.astray = None;
         walk.doing = Doing::Pausing;
         let failures = walk.failures;
+        if let Some(top_up) = walk.top_up.as_mut().filter(|_| delivers)
+            && let Err(error) = top_up.apply(Event::CardMissed, &phone.trust)
+        {
+            self.violated(format!("phone {place} cannot take note of a card: {error}"));
+            return;
+        }
         self.leave_card(place);
         if failures > FAILURES_MAX {
             self.phone_rests(place);

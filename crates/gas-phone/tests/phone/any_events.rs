@@ -30,6 +30,7 @@ enum Happening {
         first: bool,
     },
     /// An answer to somebody else.
+    Missed,
     Stray,
 }
 
@@ -106,6 +107,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         6 => (any::<bool>(), status, any::<bool>())
             .prop_map(|(asked, status, first)| Happening::Card { asked, status, first }),
         1 => Just(Happening::Stray),
+        1 => Just(Happening::Missed),
     ]
 }
 
@@ -168,6 +170,7 @@ fn event(happening: &Happening, step: &Step, life: &[Vend]) -> Option<Event> {
         Happening::Agreed => Event::Agreed(NOW),
         Happening::Declined => Event::Declined,
         Happening::Confirmed => Event::Confirmed(NOW),
+        Happening::Missed => Event::CardMissed,
         Happening::Named(id) => Event::DeliveryNamed(RequestId(*id)),
         Happening::Card {
             asked,
@@ -201,7 +204,8 @@ fn disbelieves(event: &Event) -> bool {
         | Event::Declined
         | Event::Confirmed(_)
         | Event::DeliveryNamed(_)
-        | Event::Card(_) => false,
+        | Event::Card(_)
+        | Event::CardMissed => false,
     }
 }
 

@@ -6,6 +6,7 @@
 )]
 
 mod any_events;
+mod behind;
 mod carry;
 mod exchange;
 mod history;

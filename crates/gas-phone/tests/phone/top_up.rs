@@ -21,9 +21,9 @@ pub(crate) fn restored(top_up: &TopUp) -> TopUp {
 }
 
 /// A phone that dies after each event, and goes on from what it had saved.
-struct Phone {
-    top_up: TopUp,
-    papers: Papers,
+pub(crate) struct Phone {
+    pub(crate) top_up: TopUp,
+    pub(crate) papers: Papers,
 }
 
 impl Phone {
@@ -34,11 +34,11 @@ impl Phone {
         }
     }
 
-    fn next(&self) -> Step {
+    pub(crate) fn next(&self) -> Step {
         self.top_up.next(&trust()).unwrap()
     }
 
-    fn apply(&mut self, event: Event) -> Result<(), EventError> {
+    pub(crate) fn apply(&mut self, event: Event) -> Result<(), EventError> {
         let told = self.top_up.apply(event, &trust());
         let again = restored(&self.top_up);
         assert_eq!(again, self.top_up);
@@ -48,12 +48,12 @@ impl Phone {
     }
 
     /// The event fits and leads to this step.
-    fn leads(&mut self, event: Event, step: &Step) {
+    pub(crate) fn leads(&mut self, event: Event, step: &Step) {
         assert_eq!(self.apply(event), Ok(()));
         assert_eq!(self.next(), *step);
     }
 
-    fn shown(&mut self, state: VendState, version: u32) {
+    pub(crate) fn shown(&mut self, state: VendState, version: u32) {
         let vend = self.papers.vend(state, version);
         self.apply(Event::Vend(vend)).unwrap();
     }
@@ -85,14 +85,14 @@ impl Phone {
     }
 
     /// At the card, which is asked to deliver by [`ID`].
-    fn delivering() -> Self {
+    pub(crate) fn delivering() -> Self {
         let mut phone = Self::paying();
         phone.shown(VendState::TokenIssued, 5);
         phone.leads(Event::DeliveryNamed(ID), &deliver(ID, 0));
         phone
     }
 
-    fn delivered() -> Self {
+    pub(crate) fn delivered() -> Self {
         let mut phone = Self::delivering();
         let answer = to_deliver(ID, Status::Ok, &receipt().0);
         phone.leads(Event::Card(answer), &upload(receipt()));
@@ -100,20 +100,20 @@ impl Phone {
     }
 }
 
-fn consent() -> Consent {
+pub(crate) fn consent() -> Consent {
     Consent {
         quote_hash: Digest(quote_hash(&papers().quote).bytes()),
     }
 }
 
-fn open_tender() -> Step {
+pub(crate) fn open_tender() -> Step {
     Step::OpenTender {
         consent: consent(),
         after_ms: 0,
     }
 }
 
-fn begin(status: HexBytes) -> Step {
+pub(crate) fn begin(status: HexBytes) -> Step {
     Step::Begin(VendWanted {
         meter: meter(),
         status,
@@ -121,7 +121,7 @@ fn begin(status: HexBytes) -> Step {
     })
 }
 
-fn deliver(id: RequestId, after_ms: u32) -> Step {
+pub(crate) fn deliver(id: RequestId, after_ms: u32) -> Step {
     let token = papers().token.to_bytes().into_iter().collect();
     let operation = Operation::Deliver(token);
     let request = Request { id, operation };
@@ -129,7 +129,7 @@ fn deliver(id: RequestId, after_ms: u32) -> Step {
 }
 
 /// RESULT of the delivery, asked by another id that is always the same.
-fn result() -> Step {
+pub(crate) fn result() -> Step {
     let operation = Operation::Result(ID);
     let request = Request {
         id: NOT_ID,
@@ -141,11 +141,11 @@ fn result() -> Step {
     }
 }
 
-const fn upload(receipt: HexBytes) -> Step {
+pub(crate) const fn upload(receipt: HexBytes) -> Step {
     Step::UploadReceipt(ReceiptDelivered { receipt })
 }
 
-const fn follow(after_version: u32) -> Step {
+pub(crate) const fn follow(after_version: u32) -> Step {
     Step::Follow { after_version }
 }
 
@@ -401,43 +401,6 @@ fn late_money_brings_an_expired_vend_back() {
     confirmed.shown(VendState::Expired, 3);
     assert_eq!(confirmed.next(), Step::End(Ending::Expired));
     assert!(confirmed.top_up.may_be_paid(), "the user says so");
-}
-
-/// The cloud was restored from a backup: what is proven here stays, the cloud is led there again, and
-/// nobody is asked to pay again.
-#[test]
-fn a_cloud_that_has_forgotten_is_led_on() {
-    let mut phone = Phone::delivered();
-    // It knows nothing: begun again by the same words, then led from state to state.
-    let unknown = Event::Refused(problem(codes::VEND_UNKNOWN));
-    phone.leads(unknown, &begin(status()));
-    let shown = |phone: &Phone, state, version| Event::Vend(phone.papers.vend(state, version));
-    let quoted = shown(&phone, VendState::Quoted, 1);
-    phone.leads(quoted, &open_tender());
-    let mut requested = phone.papers.vend(VendState::TenderRequested, 2);
-    requested.consented_at_ms = None;
-    phone.leads(Event::Vend(requested.clone()), &Step::Confirm(consent()));
-    requested.consented_at_ms = Some(NOW);
-    phone.leads(Event::Vend(requested), &follow(2));
-    let confirmed = shown(&phone, VendState::TenderConfirmed, 3);
-    phone.leads(confirmed, &follow(3));
-    let issued = shown(&phone, VendState::TokenIssued, 4);
-    phone.leads(issued, &upload(receipt()));
-}
-
-#[test]
-fn a_cloud_that_has_forgotten_keeps_no_token_from_the_meter() {
-    let mut phone = Phone::delivering();
-    phone.shown(VendState::Quoted, 1);
-    assert_eq!(phone.next(), deliver(ID, 0));
-    let answer = to_deliver(ID, Status::Ok, &receipt().0);
-    phone.leads(Event::Card(answer), &open_tender());
-    // Where the card has it, and tries by itself, the cloud is led on meanwhile.
-    let mut phone = Phone::delivering();
-    let waits = to_deliver(ID, Status::MeterSilent, &[]);
-    phone.leads(Event::Card(waits), &result());
-    phone.shown(VendState::Quoted, 1);
-    assert_eq!(phone.next(), open_tender());
 }
 
 /// Another purchase is under way, say: nobody asks the cloud ten times a second until it is over.

@@ -101,7 +101,7 @@ impl Fixture {
         Self { store, ..self }
     }
 
-    async fn with_vend() -> (Self, VendRow) {
+    async fn with_vend() -> (Self, Arc<VendRow>) {
         let fixture = Self::new().await;
         assert_eq!(
             fixture.store.create(&quoted(), REQUEST, NOW).await.unwrap(),
@@ -214,8 +214,8 @@ async fn who_decided_on_an_old_version_saves_nothing() {
     );
     let kept = fixture.store.find(vend_id()).await.unwrap().unwrap();
     assert_eq!(
-        (kept.version, kept.vend, kept.timeline.len()),
-        (2, first.vend, 1)
+        (kept.version, &kept.vend, kept.timeline.len()),
+        (2, &first.vend, 1)
     );
     let due = fixture.store.due(Receiver::Company, NOW, 9).await.unwrap();
     assert_eq!(

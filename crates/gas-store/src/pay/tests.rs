@@ -72,7 +72,7 @@ async fn a_tender_is_made_once_and_its_effects_wait_in_the_outbox() {
         .unwrap()
         .unwrap();
     assert_eq!(
-        (row.tender, row.version, row.quote.as_str()),
+        (&row.tender, row.version, &*row.quote),
         (requested(1).tender, 1, "q")
     );
     let due = store.due(at(0), 10).await.unwrap();

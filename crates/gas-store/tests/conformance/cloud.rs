@@ -110,7 +110,7 @@ impl<'a> Walk<'a> {
     async fn read(&mut self, facts: &Facts) {
         on_both!(self, store => store.version(facts.vend_id));
         if let Some(Some(row)) = on_both!(self, store => store.find(facts.vend_id)) {
-            self.rows.push(row);
+            self.rows.push((*row).clone());
         }
     }
 

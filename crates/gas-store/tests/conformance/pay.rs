@@ -124,7 +124,7 @@ impl Walk {
         if let Some(Some(row)) = on_both!(self, store => store.find(vend_id)) {
             let order_no = row.tender.order_no().to_owned();
             on_both!(self, store => store.find_by_order(&order_no));
-            self.rows.push(row);
+            self.rows.push((*row).clone());
         }
     }
 
