@@ -73,7 +73,7 @@ async fn a_tender_is_made_once_and_its_effects_wait_in_the_outbox() {
         .unwrap();
     assert_eq!(
         (&row.tender, row.version, &*row.quote),
-        (requested(1).tender, 1, "q")
+        (&requested(1).tender, 1, "q")
     );
     let due = store.due(at(0), 10).await.unwrap();
     assert_eq!(
