@@ -102,29 +102,15 @@ pub(crate) enum Which {
 
 /// Runs mutants; whether each was found, or spared.
 pub(crate) fn run(root: &Path, which: &Which) -> anyhow::Result<bool> {
-    let since = match which {
-        Which::All => None,
-        Which::Since(commit) => Some(commit.clone()),
-        Which::SinceReport => {
-            let report = fs::read_to_string(root.join(REPORT))
-                .with_context(|| format!("there is no {REPORT} yet: run `./x mutants`"))?;
-            if line_of(&report, OF_SOURCES) == Some(&sources(root)?) {
-                say("mutants: what is mutated is as it was when all were run")?;
-                return Ok(true);
-            }
-            let commit = line_of(&report, OF_COMMIT);
-            let commit =
-                commit.with_context(|| format!("{REPORT} does not say of which commit it is"))?;
-            Some(commit.to_owned())
+    let since = match wanted(root, which)? {
+        Wanted::All => None,
+        Wanted::Lines(since) => Some(since),
+        Wanted::Nothing(why) => {
+            say(&format!("mutants: {why}"))?;
+            return Ok(true);
         }
     };
     let since = since.as_deref();
-    if let Some(since) = since
-        && !is_changed(root, since)?
-    {
-        say(&format!("mutants: none in the lines changed since {since}"))?;
-        return Ok(true);
-    }
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let program = installed(&target.join("tools"))?;
     let work = target.join("mutants");
@@ -179,6 +165,38 @@ pub(crate) fn run(root: &Path, which: &Which) -> anyhow::Result<bool> {
         "mutants: FAILED"
     })?;
     Ok(clean)
+}
+
+/// What there is to be run.
+enum Wanted {
+    All,
+    /// In lines changed since this commit.
+    Lines(String),
+    /// And why.
+    Nothing(String),
+}
+
+fn wanted(root: &Path, which: &Which) -> anyhow::Result<Wanted> {
+    let since = match which {
+        Which::All => return Ok(Wanted::All),
+        Which::Since(commit) => commit.clone(),
+        Which::SinceReport => {
+            let report = fs::read_to_string(root.join(REPORT))
+                .with_context(|| format!("there is no {REPORT} yet: run `./x mutants`"))?;
+            if line_of(&report, OF_SOURCES) == Some(&sources(root)?) {
+                let why = "what is mutated is as it was when all were run";
+                return Ok(Wanted::Nothing(why.to_owned()));
+            }
+            line_of(&report, OF_COMMIT)
+                .with_context(|| format!("{REPORT} does not say of which commit it is"))?
+                .to_owned()
+        }
+    };
+    Ok(if is_changed(root, &since)? {
+        Wanted::Lines(since)
+    } else {
+        Wanted::Nothing(format!("none in the lines changed since {since}"))
+    })
 }
 
 fn say(line: &str) -> io::Result<()> {

@@ -263,7 +263,7 @@ impl Watch {
 
     fn elapsed(&self) -> Duration {
         let on_core = self.on_core.zip(time_on_core());
-        on_core.map_or(self.began.elapsed(), |(began, now)| now - began)
+        on_core.map_or_else(|| self.began.elapsed(), |(began, now)| now - began)
     }
 }
 

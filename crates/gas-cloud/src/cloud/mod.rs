@@ -311,6 +311,6 @@ fn after(before: &VendRow, applied: Applied, news: bool, now: UnixMillis) -> Ven
         vend: applied.vend,
         version: before.version.saturating_add(u32::from(news)),
         request: before.request,
-        timeline: before.timeline.iter().cloned().chain(steps).collect(),
+        timeline: before.timeline.iter().copied().chain(steps).collect(),
     }
 }
