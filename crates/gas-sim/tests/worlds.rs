@@ -66,7 +66,7 @@ fn a_world_on_the_model_stores_is_the_world_on_sqlite() {
 fn every_fault_strikes_and_most_of_what_is_begun_is_paid_and_accepted() {
     let mut faults: BTreeMap<Fault, u64> = BTreeMap::new();
     let (mut vends, mut accepted) = (0, 0);
-    for seed in 21..37 {
+    for seed in 21..53 {
         let settings = Settings {
             vends: 40,
             faults_percent: 200,
