@@ -38,6 +38,9 @@ enum What {
         /// Only lines changed since the commit that the report is of, and not too many; no report
         #[arg(long)]
         changed: bool,
+        /// Only those that the last full run here has missed, after tests were added: completes its report
+        #[arg(long, conflicts_with_all = ["diff", "changed"])]
+        again: bool,
     },
     /// The house rules alone: imports, names, sizes, pinned files, links
     Tidy {
@@ -56,10 +59,15 @@ fn main() -> anyhow::Result<ExitCode> {
     let root = root()?;
     let clean = match Arguments::parse().what {
         What::Check => steps::check(&root)?,
-        What::Mutants { diff, changed } => {
+        What::Mutants {
+            diff,
+            changed,
+            again,
+        } => {
             let which = match diff {
                 Some(commit) => Which::Since(commit),
                 None if changed => Which::SinceReport,
+                None if again => Which::Again,
                 None => Which::All,
             };
             mutants::run(&root, &which)?

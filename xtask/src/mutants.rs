@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// Another version makes other mutants: its number is part of the result.
@@ -37,27 +37,27 @@ struct Run {
     outcomes: Vec<Outcome>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct Outcome {
     scenario: Scenario,
     summary: Summary,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 enum Scenario {
     /// The code as it is.
     Baseline,
     Mutant(Mutant),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct Mutant {
     /// File, line, column and what was changed.
     name: String,
     file: String,
 }
 
-#[derive(Clone, Copy, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Deserialize, Eq, PartialEq, Serialize)]
 enum Summary {
     Success,
     CaughtMutant,
@@ -67,6 +67,26 @@ enum Summary {
     /// Its tests did not end, which a test run does not survive either.
     Timeout,
     Failure,
+}
+
+impl Outcome {
+    /// The mutant's name; the code as it is has none.
+    fn name(&self) -> Option<&str> {
+        match &self.scenario {
+            Scenario::Baseline => None,
+            Scenario::Mutant(mutant) => Some(&mutant.name),
+        }
+    }
+}
+
+/// A full run.
+#[derive(Deserialize, Serialize)]
+struct Kept {
+    commit: String,
+    /// Digest of the files that were mutated.
+    sources: String,
+    minutes: u64,
+    outcomes: Vec<Outcome>,
 }
 
 /// Results of one file.
@@ -94,6 +114,8 @@ struct Verdict {
 /// Which mutants are run.
 pub(crate) enum Which {
     All,
+    /// Those that the last full run has missed.
+    Again,
     /// In lines changed since a commit.
     Since(String),
     /// In lines changed since the commit that the report is of.
@@ -103,24 +125,17 @@ pub(crate) enum Which {
 /// Runs mutants; whether each was found, or spared.
 pub(crate) fn run(root: &Path, which: &Which) -> anyhow::Result<bool> {
     let since = match wanted(root, which)? {
-        Wanted::All => None,
-        Wanted::Lines(since) => Some(since),
+        Wanted::All => return run_all(root),
+        Wanted::Again => return run_again(root),
+        Wanted::Lines(since) => since,
         Wanted::Nothing(why) => {
             say(&format!("mutants: {why}"))?;
             return Ok(true);
         }
     };
-    let since = since.as_deref();
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let program = installed(&target.join("tools"))?;
-    let work = target.join("mutants");
-    fs::create_dir_all(&work).with_context(|| format!("cannot make {}", work.display()))?;
-    let results = work.join("mutants.out");
-    if results.exists() {
-        fs::remove_dir_all(&results).context("cannot take the last run's results away")?;
-    }
-    if let (Some(since), Which::SinceReport) = (since, which) {
-        let mutants = count(root, &program, &work, since)?;
+    let place = Place::new(root)?;
+    if let Which::SinceReport = which {
+        let mutants = count(&place, &since)?;
         say(&format!(
             "mutants: {mutants} in the lines changed since {since}"
         ))?;
@@ -131,34 +146,76 @@ pub(crate) fn run(root: &Path, which: &Which) -> anyhow::Result<bool> {
             );
         }
     }
-    let (commit, sources) = (commit(root)?, sources(root)?);
-    let started = Instant::now();
-    mutate(root, &program, &work, since)?;
-    let minutes = started.elapsed().as_secs().div_ceil(60);
-    let outcomes = results.join("outcomes.json");
-    if since.is_some() && !outcomes.exists() {
+    let Some(outcomes) = mutate(&place, &Some(Only::Lines(&since)))? else {
         say("mutants: none in the lines changed")?;
         return Ok(true);
+    };
+    let verdict = judge(&outcomes, &spared(&listed(root)?)?);
+    say_verdict(&verdict, verdict.missed.is_empty())
+}
+
+/// All of them: hours. What came of each is kept beside the build, for [`run_again`].
+fn run_all(root: &Path) -> anyhow::Result<bool> {
+    let place = Place::new(root)?;
+    let (commit, sources) = (commit(root)?, sources(root)?);
+    let started = Instant::now();
+    let outcomes = mutate(&place, &None)?.context("cargo-mutants left no results")?;
+    let kept = Kept {
+        commit,
+        sources,
+        minutes: started.elapsed().as_secs().div_ceil(60),
+        outcomes,
+    };
+    conclude(&place, &kept)
+}
+
+/// Those that the last full run missed: it is whole with them, if what is mutated is still the same.
+fn run_again(root: &Path) -> anyhow::Result<bool> {
+    let place = Place::new(root)?;
+    let kept = fs::read_to_string(place.kept())
+        .context("no full run was made here: run `./x mutants` without --again")?;
+    let mut kept: Kept = serde_json::from_str(&kept).context("cannot read the last full run")?;
+    if kept.sources != sources(root)? {
+        bail!(
+            "what is mutated has changed since the last full run: run `./x mutants` without --again"
+        );
     }
-    let outcomes = fs::read_to_string(&outcomes).context("cargo-mutants left no results")?;
-    let run: Run = serde_json::from_str(&outcomes).context("cannot read cargo-mutants' results")?;
-    let list =
-        fs::read_to_string(root.join(SPARED)).with_context(|| format!("cannot read {SPARED}"))?;
-    let spared = spared(&list)?;
-    let verdict = judge(&run, &spared);
+    let missed = judge(&kept.outcomes, &spared(&listed(root)?)?).missed;
+    if !missed.is_empty() {
+        let news = mutate(&place, &Some(Only::Names(&missed)))?;
+        for news in news.context("cargo-mutants left no results")? {
+            let again = |known: &&mut Outcome| news.name().is_some() && known.name() == news.name();
+            if let Some(known) = kept.outcomes.iter_mut().find(again) {
+                *known = news;
+            }
+        }
+    }
+    kept.commit = commit(root)?;
+    conclude(&place, &kept)
+}
+
+/// Keeps a full run, and writes its report.
+fn conclude(place: &Place<'_>, kept: &Kept) -> anyhow::Result<bool> {
+    fs::write(place.kept(), serde_json::to_string(kept)?).context("cannot keep the results")?;
+    let spared = spared(&listed(place.root)?)?;
+    let verdict = judge(&kept.outcomes, &spared);
+    for name in &verdict.needless {
+        say(&format!(
+            "mutants: {SPARED} lists what does not survive: {name}"
+        ))?;
+    }
+    let report = report(&verdict, &spared, kept);
+    fs::write(place.root.join(REPORT), report).with_context(|| format!("cannot write {REPORT}"))?;
+    say_verdict(
+        &verdict,
+        verdict.missed.is_empty() && verdict.needless.is_empty(),
+    )
+}
+
+fn say_verdict(verdict: &Verdict, clean: bool) -> anyhow::Result<bool> {
     for name in &verdict.missed {
         say(&format!("mutants: no test finds it: {name}"))?;
     }
-    if since.is_none() {
-        for name in &verdict.needless {
-            say(&format!(
-                "mutants: {SPARED} lists what does not survive: {name}"
-            ))?;
-        }
-        let report = report(&verdict, &spared, (&commit, &sources), minutes);
-        fs::write(root.join(REPORT), report).with_context(|| format!("cannot write {REPORT}"))?;
-    }
-    let clean = verdict.missed.is_empty() && (since.is_some() || verdict.needless.is_empty());
     say(if clean {
         "mutants: clean"
     } else {
@@ -167,9 +224,41 @@ pub(crate) fn run(root: &Path, which: &Which) -> anyhow::Result<bool> {
     Ok(clean)
 }
 
+fn listed(root: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(root.join(SPARED)).with_context(|| format!("cannot read {SPARED}"))
+}
+
+/// Where it is done, and by which program.
+struct Place<'a> {
+    root: &'a Path,
+    work: PathBuf,
+    program: PathBuf,
+}
+
+impl<'a> Place<'a> {
+    fn new(root: &'a Path) -> anyhow::Result<Self> {
+        let target =
+            env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        let work = target.join("mutants");
+        fs::create_dir_all(&work).with_context(|| format!("cannot make {}", work.display()))?;
+        let program = installed(&target.join("tools"))?;
+        Ok(Self {
+            root,
+            work,
+            program,
+        })
+    }
+
+    /// The last full run.
+    fn kept(&self) -> PathBuf {
+        self.work.join("all.json")
+    }
+}
+
 /// What there is to be run.
 enum Wanted {
     All,
+    Again,
     /// In lines changed since this commit.
     Lines(String),
     /// And why.
@@ -179,6 +268,7 @@ enum Wanted {
 fn wanted(root: &Path, which: &Which) -> anyhow::Result<Wanted> {
     let since = match which {
         Which::All => return Ok(Wanted::All),
+        Which::Again => return Ok(Wanted::Again),
         Which::Since(commit) => commit.clone(),
         Which::SinceReport => {
             let report = fs::read_to_string(root.join(REPORT))
@@ -236,8 +326,24 @@ fn installed(tools: &Path) -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
-/// Runs cargo-mutants; survivors are no error here.
-fn mutate(root: &Path, program: &Path, work: &Path, since: Option<&str>) -> anyhow::Result<()> {
+/// Which mutants are run, if not all.
+enum Only<'a> {
+    /// In lines changed since a commit.
+    Lines(&'a str),
+    Names(&'a [String]),
+}
+
+/// Runs cargo-mutants; survivors are no error here. `None` where there was nothing to run.
+fn mutate(place: &Place<'_>, only: &Option<Only<'_>>) -> anyhow::Result<Option<Vec<Outcome>>> {
+    let Place {
+        root,
+        work,
+        program,
+    } = place;
+    let results = work.join("mutants.out");
+    if results.exists() {
+        fs::remove_dir_all(&results).context("cannot take the last run's results away")?;
+    }
     let mut command = Command::new(program);
     command
         .args(["mutants", "--jobs", "1", "--no-shuffle", "--output"])
@@ -258,16 +364,38 @@ fn mutate(root: &Path, program: &Path, work: &Path, since: Option<&str>) -> anyh
     command
         .env("PROPTEST_MAX_SHRINK_ITERS", "0")
         .env("RUST_BACKTRACE", "0");
-    if let Some(since) = since {
-        command.arg("--in-diff").arg(changes(root, work, since)?);
+    match only {
+        None => {}
+        Some(Only::Lines(since)) => {
+            command.arg("--in-diff").arg(changes(place, since)?);
+        }
+        Some(Only::Names(names)) => {
+            for name in *names {
+                command.args(["--re", &format!("^{}$", literally(name))]);
+            }
+        }
     }
     let status = command.status().context("cannot run cargo-mutants")?;
     match status.code() {
         // All found; some missed; some timed out.
-        Some(0 | 2 | 3) => Ok(()),
+        Some(0 | 2 | 3) => {}
         Some(4) => bail!("the tests fail without any mutant; mend them first"),
         Some(_) | None => bail!("cargo-mutants ended with {status}; it says why above"),
     }
+    let outcomes = results.join("outcomes.json");
+    if !outcomes.exists() {
+        return Ok(None);
+    }
+    let outcomes = fs::read_to_string(&outcomes).context("cannot read cargo-mutants' results")?;
+    let run: Run = serde_json::from_str(&outcomes).context("cannot read cargo-mutants' results")?;
+    Ok(Some(run.outcomes))
+}
+
+/// As a regular expression that means this text and nothing else.
+fn literally(text: &str) -> String {
+    let special = |c: char| !(c.is_ascii_alphanumeric() || " _/:<>=&!,-".contains(c));
+    let escaped = |c: char| special(c).then_some('\\').into_iter().chain([c]);
+    text.chars().flat_map(escaped).collect()
 }
 
 /// The commit that the sources are of.
@@ -314,12 +442,12 @@ fn is_changed(root: &Path, since: &str) -> anyhow::Result<bool> {
 }
 
 /// How many mutants there are in the lines changed since a commit.
-fn count(root: &Path, program: &Path, work: &Path, since: &str) -> anyhow::Result<usize> {
-    let listed = Command::new(program)
+fn count(place: &Place<'_>, since: &str) -> anyhow::Result<usize> {
+    let listed = Command::new(&place.program)
         .args(["mutants", "--list", "--in-diff"])
-        .arg(changes(root, work, since)?)
+        .arg(changes(place, since)?)
         .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
-        .current_dir(root)
+        .current_dir(place.root)
         .output()
         .context("cannot run cargo-mutants")?;
     if !listed.status.success() {
@@ -344,9 +472,9 @@ fn git(root: &Path, arguments: &[&str]) -> anyhow::Result<Vec<u8>> {
 }
 
 /// The difference between a commit and the files as they are now, as a file.
-fn changes(root: &Path, work: &Path, since: &str) -> anyhow::Result<PathBuf> {
+fn changes(place: &Place<'_>, since: &str) -> anyhow::Result<PathBuf> {
     let diff = git(
-        root,
+        place.root,
         &[
             "diff",
             "--no-ext-diff",
@@ -356,7 +484,7 @@ fn changes(root: &Path, work: &Path, since: &str) -> anyhow::Result<PathBuf> {
             "--",
         ],
     )?;
-    let path = work.join("changes.diff");
+    let path = place.work.join("changes.diff");
     fs::write(&path, diff).context("cannot write the changes")?;
     Ok(path)
 }
@@ -383,10 +511,10 @@ fn lasting(name: &str) -> String {
     }
 }
 
-fn judge(run: &Run, spared: &Spared) -> Verdict {
+fn judge(outcomes: &[Outcome], spared: &Spared) -> Verdict {
     let mut left: Vec<&str> = spared.iter().map(|(name, _)| name.as_str()).collect();
     let (mut files, mut missed) = (BTreeMap::<String, Tally>::new(), Vec::new());
-    for outcome in &run.outcomes {
+    for outcome in outcomes {
         let Scenario::Mutant(mutant) = &outcome.scenario else {
             continue;
         };
@@ -415,12 +543,13 @@ fn judge(run: &Run, spared: &Spared) -> Verdict {
     }
 }
 
-fn report(
-    verdict: &Verdict,
-    spared: &Spared,
-    (commit, sources): (&str, &str),
-    minutes: u64,
-) -> String {
+fn report(verdict: &Verdict, spared: &Spared, kept: &Kept) -> String {
+    let Kept {
+        commit,
+        sources,
+        minutes,
+        ..
+    } = kept;
     let mut text = format!(
         "# Mutation testing\n\n\
          {OF_COMMIT}{commit}\n\n{OF_SOURCES}{sources}\n\n\
@@ -485,11 +614,12 @@ mod tests {
         {"scenario": {"Mutant": {"name": "src/b.rs:2:1: replace g with ()", "file": "src/b.rs"}}, "summary": "Unviable"}
     ]}"#;
 
+    fn outcomes() -> Vec<Outcome> {
+        serde_json::from_str::<Run>(RESULTS).unwrap().outcomes
+    }
+
     fn verdict(list: &str) -> Verdict {
-        judge(
-            &serde_json::from_str(RESULTS).unwrap(),
-            &spared(list).unwrap(),
-        )
+        judge(&outcomes(), &spared(list).unwrap())
     }
 
     #[test]
@@ -506,6 +636,14 @@ mod tests {
     }
 
     #[test]
+    fn a_name_means_itself_as_an_expression() {
+        let name = "src/a.rs:7:5: replace f -> Option<[u8; 4]> with Some(x.y + 1) in <A as B>::f";
+        let literal =
+            r"src/a\.rs:7:5: replace f -> Option<\[u8\; 4\]> with Some\(x\.y \+ 1\) in <A as B>::f";
+        assert_eq!(literally(name), literal);
+    }
+
+    #[test]
     fn a_line_without_a_reason_is_refused() {
         assert!(spared("src/a.rs: replace < with <= in f").is_err());
         assert!(spared("src/a.rs: replace < with <= in f |  ").is_err());
@@ -516,7 +654,13 @@ mod tests {
     #[test]
     fn the_report_counts_each_file_and_names_what_is_listed() {
         let list = "src/a.rs: replace < with <= in f | equal never happens\n";
-        let text = report(&verdict(list), &spared(list).unwrap(), ("abc1", "d1"), 3);
+        let kept = Kept {
+            commit: "abc1".to_owned(),
+            sources: "d1".to_owned(),
+            minutes: 3,
+            outcomes: outcomes(),
+        };
+        let text = report(&verdict(list), &spared(list).unwrap(), &kept);
         assert_eq!(line_of(&text, OF_COMMIT), Some("abc1"));
         assert_eq!(line_of(&text, OF_SOURCES), Some("d1"));
         assert!(
