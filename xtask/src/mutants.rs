@@ -124,30 +124,46 @@ pub(crate) enum Which {
 
 /// Runs mutants; whether each was found, or spared.
 pub(crate) fn run(root: &Path, which: &Which) -> anyhow::Result<bool> {
-    let since = match wanted(root, which)? {
-        Wanted::All => return run_all(root),
-        Wanted::Again => return run_again(root),
-        Wanted::Lines(since) => since,
-        Wanted::Nothing(why) => {
-            say(&format!("mutants: {why}"))?;
-            return Ok(true);
+    match which {
+        Which::All => run_all(root),
+        Which::Again => run_again(root),
+        Which::Since(commit) => run_lines(root, commit, None),
+        Which::SinceReport => {
+            let report = fs::read_to_string(root.join(REPORT))
+                .with_context(|| format!("there is no {REPORT} yet: run `./x mutants`"))?;
+            if line_of(&report, OF_SOURCES) == Some(&sources(root)?) {
+                say("mutants: what is mutated is as it was when all were run")?;
+                return Ok(true);
+            }
+            let commit = line_of(&report, OF_COMMIT)
+                .with_context(|| format!("{REPORT} does not say of which commit it is"))?;
+            run_lines(root, commit, Some(CHANGED_MAX))
         }
-    };
+    }
+}
+
+/// Those in lines changed since a commit, if they are not too many.
+fn run_lines(root: &Path, since: &str, most: Option<usize>) -> anyhow::Result<bool> {
+    let none = format!("mutants: none in the lines changed since {since}");
+    if !is_changed(root, since)? {
+        say(&none)?;
+        return Ok(true);
+    }
     let place = Place::new(root)?;
-    if let Which::SinceReport = which {
-        let mutants = count(&place, &since)?;
+    if let Some(most) = most {
+        let mutants = count(&place, since)?;
         say(&format!(
             "mutants: {mutants} in the lines changed since {since}"
         ))?;
-        if mutants > CHANGED_MAX {
+        if mutants > most {
             bail!(
-                "more than {CHANGED_MAX} mutants since the last full run: run `./x mutants` (hours) and \
-                 commit {REPORT}"
+                "more than {most} mutants since the last full run: run `./x mutants` (hours) and commit \
+                 {REPORT}"
             );
         }
     }
-    let Some(outcomes) = mutate(&place, &Some(Only::Lines(&since)))? else {
-        say("mutants: none in the lines changed")?;
+    let Some(outcomes) = mutate(&place, Only::Lines(since))? else {
+        say(&none)?;
         return Ok(true);
     };
     let verdict = judge(&outcomes, &spared(&listed(root)?)?);
@@ -159,7 +175,7 @@ fn run_all(root: &Path) -> anyhow::Result<bool> {
     let place = Place::new(root)?;
     let (commit, sources) = (commit(root)?, sources(root)?);
     let started = Instant::now();
-    let outcomes = mutate(&place, &None)?.context("cargo-mutants left no results")?;
+    let outcomes = mutate(&place, Only::All)?.context("cargo-mutants left no results")?;
     let kept = Kept {
         commit,
         sources,
@@ -182,7 +198,7 @@ fn run_again(root: &Path) -> anyhow::Result<bool> {
     }
     let missed = judge(&kept.outcomes, &spared(&listed(root)?)?).missed;
     if !missed.is_empty() {
-        let news = mutate(&place, &Some(Only::Names(&missed)))?;
+        let news = mutate(&place, Only::Names(&missed))?;
         for news in news.context("cargo-mutants left no results")? {
             let again = |known: &&mut Outcome| news.name().is_some() && known.name() == news.name();
             if let Some(known) = kept.outcomes.iter_mut().find(again) {
@@ -255,40 +271,6 @@ impl<'a> Place<'a> {
     }
 }
 
-/// What there is to be run.
-enum Wanted {
-    All,
-    Again,
-    /// In lines changed since this commit.
-    Lines(String),
-    /// And why.
-    Nothing(String),
-}
-
-fn wanted(root: &Path, which: &Which) -> anyhow::Result<Wanted> {
-    let since = match which {
-        Which::All => return Ok(Wanted::All),
-        Which::Again => return Ok(Wanted::Again),
-        Which::Since(commit) => commit.clone(),
-        Which::SinceReport => {
-            let report = fs::read_to_string(root.join(REPORT))
-                .with_context(|| format!("there is no {REPORT} yet: run `./x mutants`"))?;
-            if line_of(&report, OF_SOURCES) == Some(&sources(root)?) {
-                let why = "what is mutated is as it was when all were run";
-                return Ok(Wanted::Nothing(why.to_owned()));
-            }
-            line_of(&report, OF_COMMIT)
-                .with_context(|| format!("{REPORT} does not say of which commit it is"))?
-                .to_owned()
-        }
-    };
-    Ok(if is_changed(root, &since)? {
-        Wanted::Lines(since)
-    } else {
-        Wanted::Nothing(format!("none in the lines changed since {since}"))
-    })
-}
-
 fn say(line: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{line}")
 }
@@ -326,15 +308,16 @@ fn installed(tools: &Path) -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
-/// Which mutants are run, if not all.
+/// Which mutants cargo-mutants is asked for.
 enum Only<'a> {
+    All,
     /// In lines changed since a commit.
     Lines(&'a str),
     Names(&'a [String]),
 }
 
 /// Runs cargo-mutants; survivors are no error here. `None` where there was nothing to run.
-fn mutate(place: &Place<'_>, only: &Option<Only<'_>>) -> anyhow::Result<Option<Vec<Outcome>>> {
+fn mutate(place: &Place<'_>, only: Only<'_>) -> anyhow::Result<Option<Vec<Outcome>>> {
     let Place {
         root,
         work,
@@ -365,12 +348,12 @@ fn mutate(place: &Place<'_>, only: &Option<Only<'_>>) -> anyhow::Result<Option<V
         .env("PROPTEST_MAX_SHRINK_ITERS", "0")
         .env("RUST_BACKTRACE", "0");
     match only {
-        None => {}
-        Some(Only::Lines(since)) => {
+        Only::All => {}
+        Only::Lines(since) => {
             command.arg("--in-diff").arg(changes(place, since)?);
         }
-        Some(Only::Names(names)) => {
-            for name in *names {
+        Only::Names(names) => {
+            for name in names {
                 command.args(["--re", &format!("^{}$", literally(name))]);
             }
         }

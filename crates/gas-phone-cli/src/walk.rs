@@ -132,11 +132,11 @@ impl Walk<'_> {
                 if delivers && !std::mem::replace(&mut self.looked, true) {
                     self.look(top_up).await;
                 }
-                self.missed(top_up);
+                self.notes(top_up, Event::CardMissed);
             }
             Trouble::Event(EventError::OtherMeter(_)) => {
                 self.let_card_go().await;
-                self.missed(top_up);
+                self.notes(top_up, Event::CardMissed);
             }
             // The cloud sees the vend otherwise: look.
             Trouble::Event(EventError::Refused(_)) => self.look(top_up).await,
@@ -148,18 +148,17 @@ impl Walk<'_> {
         }
     }
 
-    fn missed(&self, top_up: &mut TopUp) {
-        if let Err(trouble) = self.apply(top_up, Event::CardMissed) {
+    /// Takes note of something on the way; the next step does not depend on how that ends.
+    fn notes(&self, top_up: &mut TopUp, event: Event) {
+        if let Err(trouble) = self.apply(top_up, event) {
             progress(&trouble.to_string());
         }
     }
 
     /// How the cloud sees the vend, if it can be reached.
     async fn look(&self, top_up: &mut TopUp) {
-        if let Ok(event) = answered(self.cloud.follow(top_up.vend_id(), 0).await)
-            && let Err(trouble) = self.apply(top_up, event)
-        {
-            progress(&trouble.to_string());
+        if let Ok(event) = answered(self.cloud.follow(top_up.vend_id(), 0).await) {
+            self.notes(top_up, event);
         }
     }
 

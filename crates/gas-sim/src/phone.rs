@@ -64,6 +64,11 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
+    /// Whether it asks the card about the token of its purchase.
+    pub(crate) const fn delivers(&self) -> bool {
+        self.carry.is_none() && matches!(self.doing, Doing::AtCard(CardWork::Request(..)))
+    }
+
     /// The vend as it was shown last.
     pub(crate) fn vend(&self) -> Option<&Vend> {
         self.top_up.as_ref()?.vend()

@@ -405,8 +405,7 @@ impl World {
         let Some(walk) = &mut phone.walk else {
             return;
         };
-        let delivers =
-            walk.carry.is_none() && matches!(walk.doing, Doing::AtCard(CardWork::Request(..)));
+        let delivers = walk.delivers();
         walk.failures += 1;
         walk.astray = None;
         walk.doing = Doing::Pausing;
@@ -634,8 +633,7 @@ impl World {
                 return;
             };
             walk.card = None;
-            let delivers =
-                walk.carry.is_none() && matches!(walk.doing, Doing::AtCard(CardWork::Request(..)));
+            let delivers = walk.delivers();
             let vend = walk.top_up.as_ref().map(TopUp::vend_id);
             // Perhaps nothing is left to be delivered: the meter of a card that waits for it may be gone.
             match vend.filter(|_| delivers) {

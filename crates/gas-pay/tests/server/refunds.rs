@@ -35,15 +35,8 @@ async fn paid_money_goes_back_through_the_provider_though_answers_are_lost() {
     let payment = Signed::<Payment>::verify(&payment, &pay_key().verifying_key()).unwrap();
     let id = RefundId::from_parts(1_764_000_000_000, [1; 10]);
     let order = refund_order(&payment, id);
-    let quote = bench
-        .store
-        .find(vend(1))
-        .await
-        .unwrap()
-        .unwrap()
-        .quote
-        .clone();
-    let body = json!({ "order": order.compact(), "quote": quote });
+    let row = bench.store.find(vend(1)).await.unwrap().unwrap();
+    let body = json!({ "order": order.compact(), "quote": row.quote });
     let path = format!("/v1/refunds/{id}");
     let put = reqwest::Method::PUT;
     let (status, _) = bench.call(put.clone(), &path, body.clone()).await;
@@ -150,15 +143,8 @@ async fn people_are_told_of_a_refund_whose_order_the_provider_does_not_know() {
     let payment = paid_elsewhere(&bench).await;
     let id = RefundId::from_parts(1_764_000_000_000, [1; 10]);
     let order = refund_order(&payment, id);
-    let quote = bench
-        .store
-        .find(vend(1))
-        .await
-        .unwrap()
-        .unwrap()
-        .quote
-        .clone();
-    let body = json!({ "order": order.compact(), "quote": quote });
+    let row = bench.store.find(vend(1)).await.unwrap().unwrap();
+    let body = json!({ "order": order.compact(), "quote": row.quote });
     let path = format!("/v1/refunds/{id}");
     let put = reqwest::Method::PUT;
     let refused = async {

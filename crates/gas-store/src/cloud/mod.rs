@@ -255,7 +255,7 @@ impl CloudStore {
     pub async fn done(&self, effect_id: &str, now: UnixMillis) -> Result<(), StoreError> {
         match self.db().await {
             Backend::Memory(store) => memory::done(store, effect_id),
-            Backend::Sqlite(db) => Box::pin(sql::done(db, effect_id, now)).await,
+            Backend::Sqlite(db) => Box::pin(outbox::done_alone(db, effect_id, now)).await,
         }
     }
 

@@ -8,8 +8,6 @@ use gas_api::{Digest, HexBytes, PublicKeyHex};
 use gas_token::Nonce;
 use gas_units::{MeterNumber, UnixMillis, VendId};
 use gas_vend::{Applied, Vend};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use sqlx::{Sqlite as Engine, Transaction};
 
 use super::presence::FORGET_AFTER_MS;
@@ -18,15 +16,15 @@ use super::{
     Change, Enrolling, MeterData, NewNonce, RECORDS_SHOWN, Reading, Saved, VENDS_SHOWN, VendRow,
 };
 use crate::outbox;
-use crate::sqlite::{Sqlite, StoreError};
+use crate::sqlite::{Sqlite, StoreError, from_json, to_json};
 
 pub(super) async fn find(db: &Sqlite, vend_id: VendId) -> Result<Option<Arc<VendRow>>, StoreError> {
     let row: Option<(String, i64, String, String)> = sqlx::query_as(
         "SELECT vend, version, request_sha256,
-            (SELECT json_group_array(json_object('state', state, 'at_ms', at_ms))
-             FROM (SELECT state, at_ms FROM timeline
-                   WHERE timeline.vend_id = vends.vend_id ORDER BY place))
-     FROM vends WHERE vend_id = ?",
+                (SELECT json_group_array(json_object('state', state, 'at_ms', at_ms))
+                 FROM (SELECT state, at_ms FROM timeline
+                       WHERE timeline.vend_id = vends.vend_id ORDER BY place))
+         FROM vends WHERE vend_id = ?",
     )
     .bind(vend_id.to_string())
     .fetch_optional(db.readers())
@@ -60,18 +58,18 @@ pub(super) async fn create(
     let mut tx = db.begin().await?;
     let vend = &applied.vend;
     let inserted = sqlx::query(
-    "INSERT INTO vends (vend_id, meter, state, paid, version, vend, request_sha256, begun_at_ms)
-     VALUES (?, ?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO NOTHING",
-)
-.bind(vend.vend_id().to_string())
-.bind(vend.meter().to_string())
-.bind(state_name(vend.state()))
-.bind(vend.payment().is_some())
-.bind(to_json(vend)?)
-.bind(request.to_string())
-.bind(now.millis())
-.execute(&mut *tx)
-.await?;
+        "INSERT INTO vends (vend_id, meter, state, paid, version, vend, request_sha256, begun_at_ms)
+         VALUES (?, ?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )
+    .bind(vend.vend_id().to_string())
+    .bind(vend.meter().to_string())
+    .bind(state_name(vend.state()))
+    .bind(vend.payment().is_some())
+    .bind(to_json(vend)?)
+    .bind(request.to_string())
+    .bind(now.millis())
+    .execute(&mut *tx)
+    .await?;
     if inserted.rows_affected() == 0 {
         return Ok(Saved::Raced);
     }
@@ -94,13 +92,6 @@ pub(super) async fn save(db: &Sqlite, change: Change<'_>) -> Result<Saved, Store
     }
     tx.commit().await?;
     Ok(Saved::Done)
-}
-
-pub(super) async fn done(db: &Sqlite, effect_id: &str, now: UnixMillis) -> Result<(), StoreError> {
-    let mut tx = db.begin().await?;
-    outbox::done(&mut tx, effect_id, now).await?;
-    tx.commit().await?;
-    Ok(())
 }
 
 pub(super) async fn keep_nonce(
@@ -133,8 +124,8 @@ pub(super) async fn could_enrol(
 ) -> Result<bool, StoreError> {
     let (count,): (i64,) = sqlx::query_as(
         "SELECT (SELECT COUNT(*) FROM nonces WHERE meter = ?1 AND nonce = ?2 AND phone_key = ?3
-               AND used_at_ms IS NULL AND expires_at_ms > ?4)
-          + (SELECT COUNT(*) FROM enrolments WHERE meter = ?1 AND nonce = ?2 AND phone_key = ?3)",
+                   AND used_at_ms IS NULL AND expires_at_ms > ?4)
+              + (SELECT COUNT(*) FROM enrolments WHERE meter = ?1 AND nonce = ?2 AND phone_key = ?3)",
     )
     .bind(meter.to_string())
     .bind(hex::encode(nonce.0))
@@ -167,7 +158,7 @@ pub(super) async fn enrol(
     }
     let used = sqlx::query(
         "UPDATE nonces SET used_at_ms = ?1 WHERE meter = ?2 AND nonce = ?3 AND phone_key = ?4
-       AND used_at_ms IS NULL AND expires_at_ms > ?1",
+           AND used_at_ms IS NULL AND expires_at_ms > ?1",
     )
     .bind(now.millis())
     .bind(&meter)
@@ -180,7 +171,7 @@ pub(super) async fn enrol(
     }
     sqlx::query(
         "INSERT INTO enrolments (meter, phone_key, nonce, enrolled_at_ms) VALUES (?, ?, ?, ?)
-     ON CONFLICT (meter, phone_key) DO UPDATE SET nonce = excluded.nonce",
+         ON CONFLICT (meter, phone_key) DO UPDATE SET nonce = excluded.nonce",
     )
     .bind(&meter)
     .bind(phone_key.to_string())
@@ -274,7 +265,7 @@ pub(super) async fn meter(db: &Sqlite, meter: MeterNumber) -> Result<MeterData, 
             .await?;
     let vends: Vec<(String, i64)> = sqlx::query_as(
         "SELECT vend, begun_at_ms FROM vends WHERE meter = ? AND paid = 1
-     ORDER BY begun_at_ms DESC, vend_id DESC LIMIT ?",
+         ORDER BY begun_at_ms DESC, vend_id DESC LIMIT ?",
     )
     .bind(&number)
     .bind(VENDS_SHOWN)
@@ -369,14 +360,6 @@ async fn keep_state(
 fn summary((vend, begun_at): &(String, i64)) -> Result<VendSummary, StoreError> {
     let vend: Vend = from_json(vend)?;
     Ok(summary_of(&vend, UnixMillis::from_millis(*begun_at)))
-}
-
-fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))
-}
-
-fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
 /// As the API spells it, so that a timeline reads back through the API's type.

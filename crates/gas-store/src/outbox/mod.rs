@@ -21,7 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::{Sqlite as Engine, Transaction};
 
-use crate::sqlite::{Sqlite, StoreError};
+use crate::sqlite::{Sqlite, StoreError, to_json};
 
 pub(crate) use memory::{
     OutboxTables, WithOutbox, done_in_memory, due_in_memory, next_due_in_memory,
@@ -65,8 +65,7 @@ pub async fn put<E: Serialize + Sync>(
     effect: &E,
     due_at: UnixMillis,
 ) -> Result<(), StoreError> {
-    let effect =
-        serde_json::to_string(effect).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let effect = to_json(effect)?;
     sqlx::query(
         "INSERT INTO outbox (effect_id, vend_id, effect, due_at_ms) VALUES (?, ?, ?, ?)
          ON CONFLICT (effect_id) DO NOTHING",
@@ -171,6 +170,17 @@ pub async fn done(
         .bind(effect_id)
         .execute(&mut **tx)
         .await?;
+    Ok(())
+}
+
+/// Marks an effect as performed of which nothing came that is to be saved.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn done_alone(db: &Sqlite, effect_id: &str, now: UnixMillis) -> Result<(), StoreError> {
+    let mut tx = db.begin().await?;
+    done(&mut tx, effect_id, now).await?;
+    tx.commit().await?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use super::{
     Begun, Change, NewRefund, NotificationId, PaidRow, RefundChange, RefundRow, Saved, TenderRow,
 };
 use crate::outbox;
-use crate::sqlite::{Sqlite, StoreError};
+use crate::sqlite::{Sqlite, StoreError, from_json, to_json};
 
 type Columns = (String, i64, String, Option<String>);
 
@@ -50,18 +50,18 @@ pub(super) async fn create(
     let mut tx = db.begin().await?;
     let tender = &applied.tender;
     let inserted = sqlx::query(
-    "INSERT INTO tenders (vend_id, order_no, version, state, amount_fen, tender, quote, created_at_ms)
-     VALUES (?, ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-)
-.bind(tender.vend_id().to_string())
-.bind(tender.order_no())
-.bind(state_name(tender.state()))
-.bind(tender.amount().fen())
-.bind(to_json(tender)?)
-.bind(quote)
-.bind(now.millis())
-.execute(&mut *tx)
-.await?;
+        "INSERT INTO tenders (vend_id, order_no, version, state, amount_fen, tender, quote, created_at_ms)
+         VALUES (?, ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )
+    .bind(tender.vend_id().to_string())
+    .bind(tender.order_no())
+    .bind(state_name(tender.state()))
+    .bind(tender.amount().fen())
+    .bind(to_json(tender)?)
+    .bind(quote)
+    .bind(now.millis())
+    .execute(&mut *tx)
+    .await?;
     if inserted.rows_affected() == 0 {
         return Ok(Saved::Raced);
     }
@@ -74,16 +74,16 @@ pub(super) async fn save(db: &Sqlite, change: Change<'_>) -> Result<Saved, Store
     let mut tx = db.begin().await?;
     let tender = &change.applied.tender;
     let updated = sqlx::query(
-    "UPDATE tenders SET version = version + 1, state = ?, tender = ?, payment = COALESCE(payment, ?)
-     WHERE vend_id = ? AND version = ?",
-)
-.bind(state_name(tender.state()))
-.bind(to_json(tender)?)
-.bind(change.payment)
-.bind(tender.vend_id().to_string())
-.bind(change.version)
-.execute(&mut *tx)
-.await?;
+        "UPDATE tenders SET version = version + 1, state = ?, tender = ?, payment = COALESCE(payment, ?)
+         WHERE vend_id = ? AND version = ?",
+    )
+    .bind(state_name(tender.state()))
+    .bind(to_json(tender)?)
+    .bind(change.payment)
+    .bind(tender.vend_id().to_string())
+    .bind(change.version)
+    .execute(&mut *tx)
+    .await?;
     if updated.rows_affected() == 0 {
         return Ok(Saved::Raced);
     }
@@ -114,18 +114,11 @@ pub(super) async fn knows_notification(
 
 pub(super) async fn transfers(db: &Sqlite) -> Result<Vec<Transfer>, StoreError> {
     let rows: Vec<(String, String, String, i64, String, i64)> = sqlx::query_as(
-    "SELECT transfer_id, debit, credit, amount_fen, vend_id, at_ms FROM transfers ORDER BY at_ms, transfer_id",
-)
-.fetch_all(db.readers())
-.await?;
+        "SELECT transfer_id, debit, credit, amount_fen, vend_id, at_ms FROM transfers ORDER BY at_ms, transfer_id",
+    )
+    .fetch_all(db.readers())
+    .await?;
     rows.into_iter().map(parse_transfer).collect()
-}
-
-pub(super) async fn done(db: &Sqlite, effect_id: &str, now: UnixMillis) -> Result<(), StoreError> {
-    let mut tx = db.begin().await?;
-    outbox::done(&mut tx, effect_id, now).await?;
-    tx.commit().await?;
-    Ok(())
 }
 
 pub(super) async fn find_refund(
@@ -159,18 +152,18 @@ pub(super) async fn begin_refund(db: &Sqlite, new: NewRefund<'_>) -> Result<Begu
         return Ok(Begun::Fenced);
     }
     let inserted = sqlx::query(
-    "INSERT INTO refunds (refund_id, vend_id, version, state, amount_fen, refund, refund_order, created_at_ms)
-     VALUES (?, ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-)
-.bind(refund.refund_id().to_string())
-.bind(refund.vend_id().to_string())
-.bind(refund_state_name(refund.state()))
-.bind(refund.amount().fen())
-.bind(to_json(refund)?)
-.bind(new.order)
-.bind(new.now.millis())
-.execute(&mut *tx)
-.await?;
+        "INSERT INTO refunds (refund_id, vend_id, version, state, amount_fen, refund, refund_order, created_at_ms)
+         VALUES (?, ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )
+    .bind(refund.refund_id().to_string())
+    .bind(refund.vend_id().to_string())
+    .bind(refund_state_name(refund.state()))
+    .bind(refund.amount().fen())
+    .bind(to_json(refund)?)
+    .bind(new.order)
+    .bind(new.now.millis())
+    .execute(&mut *tx)
+    .await?;
     if inserted.rows_affected() == 0 {
         return Ok(Begun::Known);
     }
@@ -186,16 +179,16 @@ pub(super) async fn save_refund(
     let mut tx = db.begin().await?;
     let refund = &change.applied.refund;
     let updated = sqlx::query(
-    "UPDATE refunds SET version = version + 1, state = ?, refund = ?, refunded = COALESCE(refunded, ?)
-     WHERE refund_id = ? AND version = ?",
-)
-.bind(refund_state_name(refund.state()))
-.bind(to_json(refund)?)
-.bind(change.refunded)
-.bind(refund.refund_id().to_string())
-.bind(change.version)
-.execute(&mut *tx)
-.await?;
+        "UPDATE refunds SET version = version + 1, state = ?, refund = ?, refunded = COALESCE(refunded, ?)
+         WHERE refund_id = ? AND version = ?",
+    )
+    .bind(refund_state_name(refund.state()))
+    .bind(to_json(refund)?)
+    .bind(change.refunded)
+    .bind(refund.refund_id().to_string())
+    .bind(change.version)
+    .execute(&mut *tx)
+    .await?;
     if updated.rows_affected() == 0 {
         return Ok(Saved::Raced);
     }
@@ -214,9 +207,9 @@ pub(super) async fn save_refund(
 pub(super) async fn paid_of(db: &Sqlite, meter: MeterNumber) -> Result<Vec<PaidRow>, StoreError> {
     let rows: Vec<(String, String, Option<String>, Option<String>)> = sqlx::query_as(
         "SELECT tenders.quote, tenders.payment, refunds.refund_order, refunds.refunded
-     FROM tenders LEFT JOIN refunds ON refunds.vend_id = tenders.vend_id
-     WHERE json_extract(tenders.tender, '$.meter') = ? AND tenders.payment IS NOT NULL
-     ORDER BY tenders.vend_id",
+         FROM tenders LEFT JOIN refunds ON refunds.vend_id = tenders.vend_id
+         WHERE json_extract(tenders.tender, '$.meter') = ? AND tenders.payment IS NOT NULL
+         ORDER BY tenders.vend_id",
     )
     .bind(meter.to_string())
     .fetch_all(db.readers())
@@ -234,7 +227,7 @@ pub(super) async fn fence(db: &Sqlite, meter: MeterNumber, epoch: u8) -> Result<
     let mut tx = db.begin().await?;
     let (fenced,): (i64,) = sqlx::query_as(
         "INSERT INTO fences (meter, epoch) VALUES (?, ?)
-     ON CONFLICT (meter) DO UPDATE SET epoch = MAX(epoch, excluded.epoch) RETURNING epoch",
+         ON CONFLICT (meter) DO UPDATE SET epoch = MAX(epoch, excluded.epoch) RETURNING epoch",
     )
     .bind(meter.to_string())
     .bind(i64::from(epoch))
@@ -342,14 +335,6 @@ const fn refund_state_name(state: &RefundState) -> &'static str {
         RefundState::AtProvider => "at_provider",
         RefundState::Refunded(_) => "refunded",
     }
-}
-
-fn to_json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))
-}
-
-fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
 const fn state_name(state: &State) -> &'static str {

@@ -5,10 +5,10 @@ use gas_token::{MeterState, Seq, ShortTag, StateFlags};
 use gas_units::{MeterNumber, Money, Unit, UnixMillis, UnixTime, Volume};
 use sqlx::SqliteConnection;
 
-use super::{array, broken, digest, find_refund, find_replacement, json, parse};
+use super::{array, broken, digest, find_refund, find_replacement, parse};
 use crate::company::tx::BookRow;
 use crate::company::{ReplacementRow, changed_meanwhile};
-use crate::sqlite::StoreError;
+use crate::sqlite::{StoreError, to_json};
 
 #[derive(sqlx::FromRow)]
 struct MeterColumns {
@@ -130,7 +130,7 @@ pub(in crate::company) async fn insert_book(
     .bind(book.meter.to_string())
     .bind(book.unit.to_byte())
     .bind(book.generation)
-    .bind(json(&book.tariff)?)
+    .bind(to_json(&book.tariff)?)
     .bind(book.limit)
     .bind(book.sale_limit.fen())
     .bind(book.epoch)

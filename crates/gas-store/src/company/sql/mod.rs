@@ -19,10 +19,6 @@ pub(super) use replacements::*;
 pub(super) use rotations::*;
 pub(super) use vends::*;
 
-fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))
-}
-
 fn parse<T: std::str::FromStr<Err: std::error::Error>>(
     column: &str,
     text: &str,

@@ -5,9 +5,9 @@ use gas_token::{Seq, ShortTag};
 use gas_units::{MeterNumber, ReplacementId, UnixMillis};
 use sqlx::SqliteConnection;
 
-use super::{array, broken, json, parse};
+use super::{array, broken, parse};
 use crate::company::{ReplacementRow, ReplacementState};
-use crate::sqlite::StoreError;
+use crate::sqlite::{StoreError, to_json};
 
 #[derive(sqlx::FromRow)]
 struct ReplacementColumns {
@@ -75,7 +75,7 @@ pub(in crate::company) async fn put_replacement(
     row: &ReplacementRow,
 ) -> Result<(), StoreError> {
     let open = &row.open;
-    let approved_by = row.approved_by.as_ref().map(json).transpose()?;
+    let approved_by = row.approved_by.as_ref().map(to_json).transpose()?;
     sqlx::query(
         "INSERT INTO replacements (replacement_id, meter, new_meter, reason, approved_by, state, credit,
              debit_seq, debit_tag, reversal_seq, statement, carry_seq, asked_at_ms)
