@@ -1,6 +1,6 @@
 //! Plants known bugs, one at a time, in a copy of the code; the simulator must find each.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 
 /// Where the bugs stand, as patches with a head that says what they are.
 const FOLDER: &str = "crates/gas-sim/planted";
-/// Where the result is written when all of them were planted.
+/// Where the result is written, a line each.
 const REPORT: &str = "docs/benchmarks/planted.md";
 
 /// A bug to be planted.
@@ -31,30 +31,53 @@ pub(crate) fn run(root: &Path, names: &[String]) -> anyhow::Result<bool> {
         ensure!(known, "there is no {FOLDER}/{name}.patch");
     }
     let wanted = |planted: &&Planted| names.is_empty() || names.contains(&planted.name);
-    let mut report = String::from(
-        "# Planted bugs\n\n`./x planted`: each bug is planted in a copy of the code; the simulator runs \
-         until an oracle says no.\n\n| bug | what is wrong | found after | by |\n|---|---|---:|---|\n",
-    );
+    let mut rows = rows(&fs::read_to_string(root.join(REPORT)).unwrap_or_default());
+    rows.retain(|name, _| all.iter().any(|planted| planted.name == *name));
     let mut found_all = true;
     for planted in all.iter().filter(wanted) {
         say(&format!("planting {}: {}", planted.name, planted.what))?;
         let found = plant(root, planted)?;
         let (after, by) = match &found {
-            Some((vends, violation)) => (format!("{vends} vends"), violation.as_str()),
-            None => (format!("**not within {}**", planted.within), ""),
+            Some((vends, violation)) => (vends.to_string(), violation.as_str()),
+            None => ("**not found**".to_owned(), ""),
         };
-        say(&format!("{}: {after} {by}", planted.name))?;
-        writeln!(
-            report,
-            "| {} | {} | {after} | {by} |",
-            planted.name, planted.what
-        )?;
+        say(&format!(
+            "{}: {after} of {} vends {by}",
+            planted.name, planted.within
+        ))?;
+        let (name, what, within) = (&planted.name, &planted.what, planted.within);
+        let row = format!("| {name} | {what} | {within} | {after} | {by} |");
+        rows.insert(name.clone(), row);
         found_all &= found.is_some();
-    }
-    if names.is_empty() {
-        fs::write(root.join(REPORT), report)?;
+        // After each, since all of them take an hour.
+        fs::write(root.join(REPORT), report(&rows))?;
     }
     Ok(found_all)
+}
+
+const HEAD: &str = "# Planted bugs
+
+`./x planted`: each bug is planted in a copy of the code; the simulator runs from seed 1 until an oracle \
+says no, or the vends within which it must be found are over.
+
+| bug | what is wrong | within | found after | by |
+|---|---|---:|---:|---|
+";
+
+/// The report's lines by the bug's name: a run of some leaves the others as they stand.
+fn rows(report: &str) -> BTreeMap<String, String> {
+    let lines = report.strip_prefix(HEAD).unwrap_or_default().lines();
+    lines
+        .filter_map(|line| {
+            let name = line.strip_prefix("| ")?.split(' ').next()?;
+            Some((name.to_owned(), line.to_owned()))
+        })
+        .collect()
+}
+
+fn report(rows: &BTreeMap<String, String>) -> String {
+    let lines = rows.values().map(String::as_str).collect::<Vec<_>>();
+    format!("{HEAD}{}\n", lines.join("\n"))
 }
 
 /// Every patch, by name.
@@ -140,7 +163,7 @@ fn plant(root: &Path, planted: &Planted) -> anyhow::Result<Option<(u64, String)>
 
 /// Without what differs from run to run in kind only.
 fn shortened(violation: &str) -> String {
-    violation.chars().take(160).collect()
+    violation.replace('|', "/").chars().take(160).collect()
 }
 
 fn target(root: &Path) -> PathBuf {
@@ -196,6 +219,14 @@ mod tests {
             let applies = check.current_dir(root).status().unwrap();
             assert!(applies.success(), "{} is to be written anew", planted.name);
         }
+    }
+
+    #[test]
+    fn a_run_of_some_keeps_what_others_found() {
+        let row = |name: &str| (name.to_owned(), format!("| {name} | x | 5 | 3 | y |"));
+        let kept = BTreeMap::from([row("one"), row("two")]);
+        assert_eq!(rows(&report(&kept)), kept);
+        assert_eq!(rows(""), BTreeMap::new());
     }
 
     #[test]
