@@ -168,7 +168,10 @@ impl Meter {
                 Effect::Persist(snapshot) => {
                     let cut = sim.strikes(Fault::MeterPowerCut);
                     if !self.write(snapshot.as_slice(), cut.then_some(&mut *sim)) {
+                        // What it sent before is out.
+                        let transmit = did.transmit.take();
                         *did = self.goes_dark(sim);
+                        did.transmit = transmit;
                         return;
                     }
                 }
