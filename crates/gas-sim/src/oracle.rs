@@ -382,6 +382,7 @@ impl World {
                 ));
             }
         }
+        wrong.extend(self.given_up());
         for (home, truth) in self.meters.iter().enumerate() {
             let total = truth.last.map_or(0, |(_, total, _, _)| u64::from(total));
             if self.replacing_of(home).is_some_and(|one| one.dead) {
@@ -436,6 +437,29 @@ impl World {
             }
         }
         wrong
+    }
+
+    /// Phones that call a vend over, without gas or money back, though it was paid: who looks at one must see it.
+    fn given_up(&self) -> impl Iterator<Item = String> {
+        let over = [Some(VendState::Accepted), Some(VendState::Refunded)];
+        let paid = |id| {
+            self.vends
+                .get(id)
+                .is_some_and(|truth| truth.paid_at.is_some())
+        };
+        self.phones
+            .iter()
+            .enumerate()
+            .flat_map(move |(place, phone)| {
+                let saved = phone.saved.iter();
+                let given_up = saved.filter(move |(id, top_up)| {
+                    let state = top_up.vend().map(|vend| vend.state);
+                    paid(id) && !top_up.is_open() && !over.contains(&state)
+                });
+                given_up.map(move |(id, _)| {
+                    format!("phone {place} has given up vend {id}, which was paid")
+                })
+            })
     }
 }
 
