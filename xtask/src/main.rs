@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod mutants;
+mod openapi;
 mod planted;
 mod steps;
 mod tidy;
@@ -48,6 +49,8 @@ enum What {
         #[arg(long)]
         bless: bool,
     },
+    /// Write openapi/cloud.json from the cloud's doors and the types of its API
+    Openapi,
     /// Plant known bugs in a copy of the code, one at a time: the simulator must find each
     Planted {
         /// Only these (names of files in crates/gas-sim/planted)
@@ -76,6 +79,10 @@ fn main() -> anyhow::Result<ExitCode> {
             let found = tidy::run(&root, bless)?;
             report(&found)?;
             found.is_empty()
+        }
+        What::Openapi => {
+            openapi::write(&root)?;
+            true
         }
         What::Planted { names } => planted::run(&root, &names)?,
     };

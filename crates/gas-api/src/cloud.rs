@@ -4,12 +4,13 @@ use gas_units::{MeterNumber, UnixMillis, VendId};
 use serde::{Deserialize, Serialize};
 
 use crate::company::BelievedState;
-use crate::pay::PaymentRequest;
+use crate::pay::{PaymentRequest, Presentation};
 use crate::{Digest, HexBytes, Jws, PublicKeyHex, Want};
 
 /// `POST /v1/nonces`: an ask message for one meter. With a phone key, the status that answers it can
 /// enrol that phone.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NonceWanted {
     /// The meter to be asked.
@@ -21,6 +22,7 @@ pub struct NonceWanted {
 
 /// An ask message to be sent to the card.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Nonce {
     /// The whole ask message (18 bytes).
     pub ask: HexBytes,
@@ -30,6 +32,7 @@ pub struct Nonce {
 
 /// `PUT /v1/vends/{vend_id}`: begin a vend. The id is made and saved by the phone.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VendWanted {
     /// The meter.
@@ -40,8 +43,22 @@ pub struct VendWanted {
     pub want: Want,
 }
 
-/// `POST /v1/vends/{vend_id}/tender` and `.../confirmation`: consent to exactly this quote.
+/// `POST /v1/vends/{vend_id}/tender`: consent to exactly this quote, to be paid in this way.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TenderAsked {
+    /// Hash of the quote that the phone has verified and shown.
+    pub quote_hash: Digest,
+    /// How the payment request is to be shown; left out, as a QR code. The request itself says how it is,
+    /// since a provider need not offer every way.
+    #[serde(default)]
+    pub presentation: Presentation,
+}
+
+/// `POST /v1/vends/{vend_id}/confirmation`: consent to exactly this quote.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Consent {
     /// Hash of the quote that the phone has verified and shown.
@@ -50,6 +67,7 @@ pub struct Consent {
 
 /// `PUT /v1/vends/{vend_id}/receipt`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptDelivered {
     /// The whole receipt message (58 bytes).
@@ -58,6 +76,7 @@ pub struct ReceiptDelivered {
 
 /// `PUT /v1/meters/{meter}/tokens/{seq}/receipt`: the meter's answer to a total token that no vend brought.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TokenDelivered {
     /// The whole receipt message (58 bytes).
@@ -66,6 +85,7 @@ pub struct TokenDelivered {
 
 /// The company believes that receipt.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenTaken {
     /// What the meter lacks now, as [`Enrolment::waiting`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,6 +94,7 @@ pub struct TokenTaken {
 
 /// States of a vend, in order of life.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum VendState {
     /// The company has quoted.
@@ -98,6 +119,7 @@ pub enum VendState {
 
 /// One step of a vend's life.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Step {
     /// The state reached.
     pub state: VendState,
@@ -107,6 +129,7 @@ pub struct Step {
 
 /// What stands in the way, while something does. The vend goes on by itself or by the hint.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Obstacle {
     /// A code of [`crate::codes`].
     pub code: String,
@@ -119,6 +142,7 @@ pub struct Obstacle {
 
 /// A vend as its owner sees it (`PUT`, `GET`, `POST` under `/v1/vends/{vend_id}`).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Vend {
     /// Its id.
     pub vend_id: VendId,
@@ -171,6 +195,7 @@ pub struct Vend {
 
 /// Query of `GET /v1/vends/{vend_id}`: wait for news.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct VendQuery {
     /// Answer when the version is above this one, or after `wait_ms`.
@@ -181,6 +206,7 @@ pub struct VendQuery {
 
 /// `PUT /v1/enrolments/{phone_key}`: proof of presence. A signed phone request (see `docs/protocols/http.md`).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EnrolmentWanted {
     /// The meter.
@@ -191,6 +217,7 @@ pub struct EnrolmentWanted {
 
 /// `DELETE /v1/enrolments/{phone_key}`: a signed phone request; any enrolled phone of the meter may revoke.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EnrolmentRevoked {
     /// The meter.
@@ -199,6 +226,7 @@ pub struct EnrolmentRevoked {
 
 /// The phone may see this meter's data.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Enrolment {
     /// The phone.
     pub phone_key: PublicKeyHex,
@@ -213,6 +241,7 @@ pub struct Enrolment {
 
 /// `PUT /v1/meters/{meter}/records`: stored readings, from an enrolled phone (signed request).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecordsUploaded {
     /// Whole record messages (36 bytes each), at most 200.
@@ -221,6 +250,7 @@ pub struct RecordsUploaded {
 
 /// What was kept of an upload.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecordsKept {
     /// How many were new.
     pub new: u32,
@@ -230,6 +260,7 @@ pub struct RecordsKept {
 
 /// `GET /v1/meters/{meter}`: what an enrolled phone sees (signed request).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Meter {
     /// The meter.
     pub meter: MeterNumber,
@@ -244,6 +275,7 @@ pub struct Meter {
 
 /// A line of a meter's purchase history. Holds no vend id of others' unpaid vends.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VendSummary {
     /// Its id.
     pub vend_id: VendId,

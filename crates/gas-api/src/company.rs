@@ -36,6 +36,7 @@ pub struct StateReported {
 
 /// A state that the company believes.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BelievedState {
     /// The meter.
     pub meter: MeterNumber,

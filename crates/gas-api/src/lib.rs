@@ -11,6 +11,8 @@ pub mod desk;
 mod hex_bytes;
 pub mod pay;
 mod problem;
+#[cfg(feature = "schema")]
+mod schema;
 mod shared;
 
 pub use hex_bytes::HexBytes;

@@ -1,31 +1,67 @@
 //! The payment server's API. Its callers are the cloud and, for refunds and restores, the gas company; the
 //! provider calls the notification endpoint.
 
+use core::net::IpAddr;
+
 use gas_units::{MeterNumber, Money, RefundId, UnixMillis, VendId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Jws};
 
-/// `PUT /v1/tenders/{vend_id}`: ask for payment of a quote. The amount comes from the quote only.
+/// `PUT /v1/tenders/{vend_id}`: ask for payment of a quote. The amount comes from the quote only. A tender
+/// that is there already stays as it was opened, whatever way is named.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenderWanted {
     /// The company's signed quote.
     pub quote: Jws,
-    /// How the payer will see the request.
-    pub presentation: Presentation,
+    /// How the payer will pay.
+    #[serde(default)]
+    pub way: Way,
 }
 
 /// How a payment request is shown.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Presentation {
-    /// A QR code, scanned with the provider's app.
+    /// A QR code, scanned with the provider's app on another device, by whoever pays.
+    #[default]
     Native,
+    /// A link to the provider's cashier, opened in the browser that shows the request, which comes back
+    /// from there.
+    H5,
+}
+
+/// How a tender is to be paid, with what the provider wants to know for it. A provider takes an order in one
+/// way only, so it is chosen once for a tender, and saved before the provider is asked.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Way {
+    /// [`Presentation::Native`].
+    #[default]
+    Native,
+    /// [`Presentation::H5`].
+    H5 {
+        /// The payer's address on the internet, as the cloud saw it.
+        payer_ip: IpAddr,
+    },
+}
+
+impl Way {
+    /// What the payer sees.
+    #[must_use]
+    pub const fn presentation(self) -> Presentation {
+        match self {
+            Self::Native => Presentation::Native,
+            Self::H5 { .. } => Presentation::H5,
+        }
+    }
 }
 
 /// Where a tender stands.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TenderState {
     /// Saved; the provider has not answered yet.
@@ -40,14 +76,18 @@ pub enum TenderState {
 
 /// What the payer is shown.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PaymentRequest {
     /// The provider.
     pub provider: String,
     /// How to show it.
     pub presentation: Presentation,
-    /// What the QR code holds.
+    /// What the QR code holds; empty where none is shown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub code_url: String,
-    /// A page where it can be paid in a browser, where the provider has one (the sandbox's cashier).
+    /// A page where it can be paid in a browser: always for [`Presentation::H5`], where the page that leads
+    /// there adds `&redirect_url=`; for a QR code where the provider has one (the sandbox's cashier). It may
+    /// be replaced by a newer one, and is dead then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// What is to be paid.
@@ -58,6 +98,7 @@ pub struct PaymentRequest {
 
 /// A tender (`PUT`, `GET`, `POST .../close`).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tender {
     /// The vend that it pays for.
     pub vend_id: VendId,
@@ -92,6 +133,7 @@ pub struct RefundWanted {
 
 /// Where a refund stands.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RefundState {
     /// Saved; the provider has not taken it yet.
@@ -104,6 +146,7 @@ pub enum RefundState {
 
 /// Why a refund does not get on before people have done their part.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RefundTrouble {
     /// It cannot go back to where it came from; say at the provider's console where to.
@@ -118,6 +161,7 @@ pub enum RefundTrouble {
 
 /// A refund (`PUT`).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Refund {
     /// The refund.
     pub refund_id: RefundId,
@@ -180,6 +224,7 @@ pub struct TenderQuery {
 
 /// What the payment server tells the cloud (`POST /v1/tender-events` there, Standard Webhooks `v1a`).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TenderEvent {
     /// The tender as it is now.

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// What went wrong, for people and programs (RFC 9457, `application/problem+json`).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// Always `about:blank`: `code` says which problem it is.
     #[serde(rename = "type")]
@@ -102,6 +103,8 @@ pub mod codes {
         QUOTE_EXPIRED = "quote_expired";
         /// 409: a newer reading or sale has made the quote out of date; ask for a new one.
         QUOTE_STALE = "quote_stale";
+        /// 409: payment was asked for in another way before; that request stands.
+        PRESENTATION_DIFFERS = "presentation_differs";
         /// 409: the quote hash is not that of this vend's quote.
         QUOTE_DIFFERS = "quote_differs";
         /// 422: a statement's signature or form does not hold.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 /// What a customer asks for.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Want {
     /// Gas for this much money (fen).
@@ -121,6 +122,7 @@ fn parse_lower_hex(text: &str) -> Option<[u8; 32]> {
 
 /// `GET /v1/keys` of every server: the public keys with which its statements can be checked.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Keys {
     /// The gas company's key (quotes, issues, settlements), where this server knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,6 @@
 //! What stands in the data directory: `config.json`, the access keys, the database.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use gas_api::Digest;
@@ -20,6 +21,9 @@ pub struct Config {
     /// How often one address may ask.
     #[serde(default)]
     pub rate_limit: RateLimit,
+    /// Our own reverse proxies, whose `X-Forwarded-For` says who asks. Nobody else's is believed.
+    #[serde(default)]
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 /// A server that the cloud calls.
@@ -184,6 +188,7 @@ mod tests {
             company: server(COMPANY_KEY_FILE),
             pay: server(PAY_KEY_FILE),
             rate_limit: RateLimit::default(),
+            trusted_proxies: Vec::new(),
         };
         fs::write(
             folder.join("config.json"),

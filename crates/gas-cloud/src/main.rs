@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use gas_cloud::{Server, Setup};
+use gas_cloud::{Page, Server, Setup};
 use gas_http::{Clock, Stop, log_to_stderr, serve};
 use tokio::net::TcpListener;
 
@@ -52,7 +52,7 @@ async fn main() -> anyhow::Result<()> {
 async fn run(data_dir: &Path) -> anyhow::Result<()> {
     let setup = Setup::read(data_dir)?;
     let stop = Stop::on_signals().context("signals cannot be listened to")?;
-    let server = Server::open(&setup, Clock::system(), &stop).await?;
+    let server = Server::open(&setup, Page::built_in(), Clock::system(), &stop).await?;
     let listen = &setup.config.listen;
     let listener = TcpListener::bind(listen)
         .await

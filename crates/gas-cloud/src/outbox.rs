@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use gas_api::cloud::Obstacle;
 use gas_api::company::{ReceiptReported, ReservationWanted, SaleWanted};
-use gas_api::pay::{Presentation, Tender, TenderWanted};
+use gas_api::pay::{Tender, TenderWanted};
 use gas_api::{HexBytes, codes};
 use gas_http::{BoxError, DueEffect, Outbox, PeerError};
 use gas_token::{Receipt, ReceiptResult, Tagged};
@@ -91,7 +91,7 @@ impl Dispatch {
         }
         let wanted = TenderWanted {
             quote: vend.quote().clone(),
-            presentation: Presentation::Native,
+            way: vend.way(),
         };
         match verdict(self.cloud.pay().open(vend_id, wanted).await)? {
             Ok(tender) => self.seen(vend_id, &tender, Some(0), id).await,

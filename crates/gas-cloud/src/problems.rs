@@ -54,6 +54,7 @@ fn problem_of_refused(refused: Refused) -> Problem {
         | Refused::RefundAmountDiffers
         | Refused::RefundOfAnotherOrder => Problem::unprocessable(refused.code(), detail),
         Refused::QuoteDiffers
+        | Refused::PresentationDiffers
         | Refused::NoTender
         | Refused::PaymentOfAnotherQuote
         | Refused::PaidBefore

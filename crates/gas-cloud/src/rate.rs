@@ -1,14 +1,16 @@
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use gas_http::Problem;
 use gas_units::UnixMillis;
 
+use crate::client::Client;
 use crate::config::RateLimit;
+use crate::page;
 use crate::server::Server;
 
 /// Most addresses remembered. Beyond them, those that have not asked for a while are forgotten.
@@ -87,14 +89,13 @@ pub(crate) async fn limit(
     request: Request,
     next: Next,
 ) -> Response {
-    // The payment server is known by its signature and must get through when phones ask much.
-    let counted = request.uri().path() != crate::routes::TENDER_EVENTS;
-    let address = request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|info| info.0.ip());
-    match address {
-        Some(address) if counted && !server.rate.takes(address, server.now()) => {
+    // The payment server is known by its signature and must get through when phones ask much. The page is
+    // many files at once and costs no more than a refusal.
+    let path = request.uri().path();
+    let counted = path != crate::routes::TENDER_EVENTS && page::is_api(path);
+    let client = request.extensions().get::<Client>().copied();
+    match client {
+        Some(Client(address)) if counted && !server.rate.takes(address, server.now()) => {
             Problem::too_many_requests(
                 "Too many requests came from this address; this one was not looked at.",
             )

@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,9 +15,11 @@ use crate::cloud::{Cloud, Parts};
 use crate::config::Setup;
 use crate::http_peers::{HttpCompany, HttpPay};
 use crate::outbox::Dispatch;
+use crate::page::Page;
 use crate::problems::LiveError;
 use crate::rate::Rate;
 use crate::routes;
+use crate::streams::Streams;
 
 /// A [`Cloud`] behind HTTP: what only a server needs, and who waits for news.
 #[derive(Debug)]
@@ -24,6 +27,9 @@ pub struct Server {
     pub(crate) cloud: Arc<Cloud>,
     pub(crate) webhook_key: VerifyingKey,
     pub(crate) rate: Rate,
+    pub(crate) page: Page,
+    pub(crate) streams: Streams,
+    pub(crate) trusted_proxies: Vec<IpAddr>,
     clock: Clock,
     stop: Stop,
 }
@@ -40,12 +46,17 @@ pub enum StartError {
 }
 
 impl Server {
-    /// Opens the database and prepares for the other servers. From `stop` on nobody is kept waiting for
-    /// news, and the outbox rests.
+    /// Opens the database and prepares for the other servers. Whoever comes with a browser gets `page`.
+    /// From `stop` on nobody is kept waiting for news, and the outbox rests.
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn open(setup: &Setup, clock: Clock, stop: &Stop) -> Result<Arc<Self>, StartError> {
+    pub async fn open(
+        setup: &Setup,
+        page: Page,
+        clock: Clock,
+        stop: &Stop,
+    ) -> Result<Arc<Self>, StartError> {
         let config = &setup.config;
         let peer =
             |name, url: &str, key| Peer::new(name, url, Some(key)).map_err(StartError::Config);
@@ -66,6 +77,9 @@ impl Server {
             cloud: Arc::new(cloud),
             webhook_key,
             rate: Rate::new(config.rate_limit),
+            page,
+            streams: Streams::new(),
+            trusted_proxies: config.trusted_proxies.clone(),
             clock,
             stop: stop.clone(),
         }))
@@ -89,6 +103,11 @@ impl Server {
     /// Closes the database.
     pub async fn close(&self) {
         self.cloud.store().close().await;
+    }
+
+    /// Waits until nobody is to be kept waiting any more.
+    pub(crate) async fn stopping(&self) {
+        self.stop.wanted().await;
     }
 
     pub(crate) fn now(&self) -> UnixMillis {

@@ -47,15 +47,26 @@ pub struct Door {
     pub rule: AccessRule,
 }
 
+/// The path of a [`Door`] that stands for every path without a row of its own.
+const EVERY_OTHER_PATH: &str = "/{*path}";
+
+type Row<S> = (Door, MethodRouter<S, Infallible>);
+
 /// A server's table of routes. The router is made from it, so no route can lack a rule.
 #[derive(Clone)]
-pub struct Routes<S>(Vec<(Door, MethodRouter<S, Infallible>)>);
+pub struct Routes<S> {
+    rows: Vec<Row<S>>,
+    others: Option<Row<S>>,
+}
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// An empty table.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self {
+            rows: Vec::new(),
+            others: None,
+        }
     }
 
     /// Adds a `GET` route.
@@ -102,6 +113,19 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.add(Method::DELETE, path, rule, delete(to))
     }
 
+    /// Has every `GET` of a path without a row of its own answered by one handler; in the table it is
+    /// `/{*path}`. Other methods of such a path stay 404, as without it.
+    #[must_use]
+    pub fn get_others<H: Handler<T, S>, T: 'static>(mut self, rule: AccessRule, to: H) -> Self {
+        let door = Door {
+            method: Method::GET,
+            path: EVERY_OTHER_PATH,
+            rule,
+        };
+        self.others = Some((door, get(to)));
+        self
+    }
+
     fn add(
         mut self,
         method: Method,
@@ -109,14 +133,15 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         rule: AccessRule,
         to: MethodRouter<S>,
     ) -> Self {
-        self.0.push((Door { method, path, rule }, to));
+        self.rows.push((Door { method, path, rule }, to));
         self
     }
 
     /// The table, to hold a server's tests against it.
     #[must_use]
     pub fn doors(&self) -> Vec<Door> {
-        self.0.iter().map(|(door, _)| door.clone()).collect()
+        let rows = self.rows.iter().chain(&self.others);
+        rows.map(|(door, _)| door.clone()).collect()
     }
 
     /// The router: each route behind its rule, bodies of at most [`BODY_MAX`], 30 s for a request,
@@ -131,25 +156,36 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     fn router_within(self, request_max: Duration, callers: Callers, state: S) -> Router {
         let callers = Arc::new(callers);
         let mut router = Router::new();
-        for (door, to) in self.0 {
-            let guarded = match door.rule {
-                AccessRule::Caller(name) => to.route_layer(middleware::from_fn_with_state(
-                    (Arc::clone(&callers), name),
-                    prove_caller,
-                )),
-                AccessRule::Public
-                | AccessRule::Provider
-                | AccessRule::Phone
-                | AccessRule::PaymentServer => to,
-            };
-            router = router.route(door.path, guarded);
+        for (door, to) in self.rows {
+            router = router.route(door.path, guarded(to, door.rule, &callers));
         }
+        let nothing = async || Problem::no_such_endpoint();
+        let others = self.others.map_or_else(MethodRouter::new, |(door, to)| {
+            guarded(to, door.rule, &callers)
+        });
         router
-            .fallback(async || Problem::no_such_endpoint())
+            .fallback(others.fallback(nothing))
             .method_not_allowed_fallback(async || Problem::method_not_allowed())
             .layer(DefaultBodyLimit::max(BODY_MAX))
             .layer(middleware::from_fn_with_state(request_max, bound_and_log))
             .with_state(state)
+    }
+}
+
+fn guarded<S: Clone + Send + Sync + 'static>(
+    to: MethodRouter<S>,
+    rule: AccessRule,
+    callers: &Arc<Callers>,
+) -> MethodRouter<S> {
+    match rule {
+        AccessRule::Caller(name) => to.route_layer(middleware::from_fn_with_state(
+            (Arc::clone(callers), name),
+            prove_caller,
+        )),
+        AccessRule::Public
+        | AccessRule::Provider
+        | AccessRule::Phone
+        | AccessRule::PaymentServer => to,
     }
 }
 

@@ -172,6 +172,39 @@ async fn two_keys_in_one_request_are_none() {
 }
 
 #[tokio::test]
+async fn other_paths_can_be_answered_too_behind_their_rule() {
+    let others = |rule| table().get_others(rule, async || "others");
+    for (rule, key) in [
+        (AccessRule::Public, None),
+        (AccessRule::Caller("cloud"), Some(KEY)),
+    ] {
+        let routes = others(rule);
+        let door = routes.doors().pop().unwrap();
+        assert_eq!((door.path, door.rule), ("/{*path}", rule));
+        let router = routes.router(callers(), ());
+        let ask = async |method: Method, path: &str, key: Option<&str>| {
+            let mut request = Request::builder().method(method).uri(path);
+            if let Some(key) = key {
+                request = request.header("authorization", format!("Bearer {key}"));
+            }
+            let request = request.body(Body::empty()).unwrap();
+            router.clone().oneshot(request).await.unwrap()
+        };
+        for path in ["/", "/a", "/a/b", "/v1/other"] {
+            assert_eq!(text(ask(Method::GET, path, key).await).await, "others");
+            let head = ask(Method::HEAD, path, key).await;
+            assert_eq!(head.status(), StatusCode::OK);
+            let post = ask(Method::POST, path, key).await;
+            assert_eq!(problem(post).await, says(404, "no_such_endpoint"));
+        }
+        let known = ask(Method::PATCH, "/v1/notes", key).await;
+        assert_eq!(problem(known).await, says(405, "method_not_allowed"));
+        let shut = doors_left_open(router.clone(), &[door]).await;
+        assert_eq!(shut, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
 async fn the_table_tells_every_route_and_finds_a_door_left_open() {
     let doors = table().doors();
     let listed: Vec<String> = doors

@@ -38,9 +38,17 @@ pub struct WeChatConfig {
     pub notify_url: String,
     /// Shown to the payer with the amount, at most 127 bytes.
     pub description: String,
+    /// Whether the provider lets this merchant use H5 payment, which has to be applied for with the domain
+    /// of the phone's page. Left out, yes; if not, payers get a QR code instead.
+    #[serde(default = "yes")]
+    pub h5: bool,
     /// A page where a `code_url` can be paid in a browser; the real provider has none.
     #[serde(default)]
     pub cashier_url: Option<String>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Everything of the data directory, read and checked.

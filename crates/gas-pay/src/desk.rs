@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gas_api::Jws;
-use gas_api::pay::{PaymentRequest, Presentation, TenderState};
+use gas_api::pay::{PaymentRequest, Presentation, TenderState, Way};
 use gas_http::{BoxError, Clock, Waker};
 use gas_statement::{Currency, Payment, Quote, Signed, SigningKey, VerifyingKey, quote_hash};
 use gas_store::StoreError;
@@ -117,11 +117,12 @@ impl Desk {
         &self.key
     }
 
-    /// Opens a tender for a verified quote; an existing one is left as it is. A quote that is no longer
+    /// Opens a tender for a verified quote, to be paid in this way; an existing one is left as it is. A quote that is no longer
     /// valid gives a tender that is only asked about.
     pub(crate) async fn open_tender(
         &self,
         quote: &Signed<Quote>,
+        way: Way,
     ) -> Result<Arc<TenderRow>, DeskError> {
         let now = self.clock.now();
         let statement = quote.statement();
@@ -139,7 +140,7 @@ impl Desk {
         let vend_id = wanted.vend_id;
         let applied =
             Tender::request(wanted, now).map_err(|error| DeskError::Statement(error.into()))?;
-        let applied = applied.in_words(self.provider.words());
+        let applied = applied.in_words(self.provider.words(way));
         if self.store.create(&applied, quote.compact(), now).await? == Saved::Done {
             self.tell();
         }
@@ -267,11 +268,16 @@ impl Desk {
     }
 
     fn request(&self, tender: &Tender, code_url: &str) -> PaymentRequest {
+        let presentation = tender.presentation();
+        let (code_url, link) = match presentation {
+            Presentation::Native => (code_url.to_owned(), self.provider.cashier_link(code_url)),
+            Presentation::H5 => (String::new(), Some(code_url.to_owned())),
+        };
         PaymentRequest {
             provider: tender.provider().to_owned(),
-            presentation: Presentation::Native,
-            code_url: code_url.to_owned(),
-            link: self.provider.cashier_link(code_url),
+            presentation,
+            code_url,
+            link,
             amount_fen: tender.amount(),
             expires_at_ms: tender.expires_at(),
         }

@@ -21,14 +21,10 @@ impl Dispatch {
         Self { desk }
     }
 
-    async fn prepay(&self, id: &str, order_no: &str) -> Result<(), BoxError> {
+    async fn prepay(&self, id: &str, order_no: &str, number: u32) -> Result<(), BoxError> {
         let row = self.row(order_no).await?;
-        match row.tender.state() {
-            // Too late to be shown to anybody; the questions go on.
-            State::Requested if row.tender.is_payable_at(self.desk.clock.now()) => {}
-            State::Requested | State::Open { .. } | State::Closed | State::Paid(_) => {
-                return self.done(id).await;
-            }
+        if !row.tender.awaits_request(number, self.desk.clock.now()) {
+            return self.done(id).await;
         }
         let event = self.desk.provider.prepay(&row.tender).await?;
         self.happen(row.tender.vend_id(), event, id).await
@@ -135,7 +131,7 @@ impl Outbox for Dispatch {
 
     async fn perform(&self, due: DueEffect<Effect>) -> Result<(), BoxError> {
         match &due.effect {
-            Effect::Prepay { order_no } => self.prepay(&due.id, order_no).await,
+            Effect::Prepay { order_no, number } => self.prepay(&due.id, order_no, *number).await,
             Effect::Query {
                 order_no, number, ..
             } => self.query(&due.id, order_no, *number).await,

@@ -4,7 +4,7 @@
 use std::pin::Pin;
 
 use ed25519_dalek::SigningKey;
-use gas_api::pay::TenderEvent;
+use gas_api::pay::{TenderEvent, Way};
 use gas_http::{BoxError, Clock, Peer};
 use gas_tender::{CloseOutcome, Event, QueryAnswer, Refund, RefundAnswer, Tender, Words};
 
@@ -30,8 +30,10 @@ pub trait Provider: Send + Sync {
         let _ = refund;
         Box::pin(async { Err("this provider gives no money back".into()) })
     }
-    /// What a new tender tells it for ever, if it needs anything ([`Tender::words`]).
-    fn words(&self) -> Option<Words> {
+    /// What a new tender tells it for ever, if it needs anything ([`Tender::words`]): among it how the payer
+    /// pays, which is `way` where the provider offers that.
+    fn words(&self, way: Way) -> Option<Words> {
+        let _ = way;
         None
     }
     /// A page where this payment can be made in a browser, where the provider has one.

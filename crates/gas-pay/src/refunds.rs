@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gas_api::pay::{
     MeterEpoch, MeterPayment, MeterPayments, Refund as ShownRefund, RefundState as ShownState,
-    RefundTrouble as ShownTrouble, RefundWanted,
+    RefundTrouble as ShownTrouble, RefundWanted, Way,
 };
 use gas_api::{Jws, codes};
 use gas_http::{BoxError, Problem};
@@ -91,7 +91,7 @@ impl Desk {
         }
         let mut row = match self.store.find(vend_id).await.map_err(Problem::ours)? {
             Some(row) => row,
-            None => self.open_tender(&quote).await?,
+            None => self.open_tender(&quote, Way::default()).await?,
         };
         if *row.quote != *quote.compact() {
             return Err(differs("Payment was asked for another quote of this vend."));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gas_api::codes;
-use gas_api::pay::{Tender, TenderWanted};
+use gas_api::pay::{Tender, TenderWanted, Way};
 use gas_http::Problem;
 use gas_statement::{Quote, Signed};
 use gas_store::pay::{NotificationId, TenderRow};
@@ -14,7 +14,8 @@ use crate::desk::{Cause, Desk, DeskError};
 use crate::wechat::NAME;
 
 impl Desk {
-    /// Asks for payment of a quote. Idempotent: the same quote again gives the same tender. The amount
+    /// Asks for payment of a quote. Idempotent: the same quote again gives the same tender, in the way in
+    /// which it was opened, whatever way is named now: at the provider it is one order, in one way. The amount
     /// comes from the quote, whose signature is verified here. A quote that is no longer valid cannot be
     /// paid, but may have been, in a life of this server that a restored backup has forgotten: its tender
     /// is never opened for payment, the provider is only asked.
@@ -40,7 +41,7 @@ impl Desk {
                 )
                 .hint("Begin a new vend for a new quote."));
             }
-            None => self.create(vend_id, &quote).await?,
+            None => self.create(vend_id, &quote, wanted.way).await?,
         };
         self.shown(&row).await
     }
@@ -49,6 +50,7 @@ impl Desk {
         &self,
         vend_id: VendId,
         quote: &Signed<Quote>,
+        way: Way,
     ) -> Result<Arc<TenderRow>, Problem> {
         if quote.statement().vend_id != vend_id {
             return Err(Problem::unprocessable(
@@ -56,7 +58,7 @@ impl Desk {
                 "The quote belongs to another vend. Nothing was asked for.",
             ));
         }
-        Ok(self.open_tender(quote).await?)
+        Ok(self.open_tender(quote, way).await?)
     }
 
     /// How a tender stands.

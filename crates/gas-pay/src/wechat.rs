@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gas_api::pay::{Presentation, Way};
 use gas_http::{BoxError, Clock, random};
 use gas_tender::{
     CloseOutcome, Event, PaidFact, PrepayRefusal, QueryAnswer, Refund, RefundAnswer, RefundFact,
@@ -90,30 +91,38 @@ impl WeChat {
         let Words {
             description,
             notify_url,
-        } = words.unwrap_or_else(|| self.settings());
+            way,
+        } = words.unwrap_or_else(|| self.settings(Way::Native));
         let (amount, expires) = (tender.amount(), tender.expires_at());
         let order = Order::new(number, description, amount, expires, notify_url.parse()?)?;
-        let request = self
-            .merchant
-            .native_prepay(&order, random()?, self.clock.now())?;
+        let (merchant, now) = (&self.merchant, self.clock.now());
+        let request = match way {
+            Way::Native => merchant.native_prepay(&order, random()?, now)?,
+            Way::H5 { payer_ip } => merchant.h5_prepay(&order, payer_ip, random()?, now)?,
+        };
         let answer = self.send(request).await?;
-        match self
-            .merchant
-            .read_prepay_answer(&answer.view(), self.clock.now())
-        {
-            Ok(code) => Ok(Event::PrepayAnswered {
-                code_url: code.as_str().to_owned(),
-            }),
+        let (answer, now) = (answer.view(), self.clock.now());
+        let read = match way.presentation() {
+            Presentation::Native => merchant
+                .read_prepay_answer(&answer, now)
+                .map(|code| code.as_str().to_owned()),
+            Presentation::H5 => merchant
+                .read_h5_answer(&answer, now)
+                .map(|url| url.as_str().to_owned()),
+        };
+        match read {
+            Ok(code_url) => Ok(Event::PrepayAnswered { code_url }),
             Err(error) => refusal(&error)
                 .map(Event::PrepayRefused)
                 .ok_or_else(|| error.into()),
         }
     }
 
-    fn settings(&self) -> Words {
+    fn settings(&self, way: Way) -> Words {
         Words {
             description: self.config.description.clone(),
             notify_url: self.config.notify_url.clone(),
+            way: if self.config.h5 { way } else { Way::Native },
         }
     }
 
@@ -281,8 +290,8 @@ impl Provider for WeChat {
         Box::pin(self.ask_about_refund(refund))
     }
 
-    fn words(&self) -> Option<Words> {
-        Some(self.settings())
+    fn words(&self, way: Way) -> Option<Words> {
+        Some(self.settings(way))
     }
 
     fn cashier_link(&self, code_url: &str) -> Option<String> {

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use gas_api::pay::{
-    Presentation, Refund as ShownRefund, RefundState as ShownState, RefundTrouble, RefundWanted,
-    TenderEvent, TenderState, TenderWanted,
+    Refund as ShownRefund, RefundState as ShownState, RefundTrouble, RefundWanted, TenderEvent,
+    TenderState, TenderWanted, Way,
 };
 use gas_api::{Jws, codes};
 use gas_http::{Clock, Outbox as _, Problem, Waker};
@@ -107,8 +107,9 @@ impl Outside {
 }
 
 impl Provider for Outside {
-    fn words(&self) -> Option<Words> {
-        self.0.lock().unwrap().words.clone()
+    fn words(&self, way: Way) -> Option<Words> {
+        let words = self.0.lock().unwrap().words.clone();
+        words.map(|words| Words { way, ..words })
     }
 
     fn prepay<'a>(&'a self, tender: &'a Tender) -> Answer<'a, Event> {
@@ -214,7 +215,7 @@ impl Bench {
     async fn open(&self, number: u8) -> TenderState {
         let wanted = TenderWanted {
             quote: Jws(quote(number).compact().into()),
-            presentation: Presentation::Native,
+            way: Way::Native,
         };
         self.desk.open(vend(number), wanted).await.unwrap().state
     }
@@ -273,6 +274,7 @@ fn words(text: &str) -> Words {
     Words {
         description: text.to_owned(),
         notify_url: format!("https://pay.example/{text}"),
+        way: Way::Native,
     }
 }
 

@@ -121,6 +121,11 @@ pub(crate) fn payment_request(request: &PaymentRequest) -> String {
         provider(&request.provider),
         time(request.expires_at_ms)
     );
+    if request.code_url.is_empty() {
+        // Asked for by another program, with the browser at its hand.
+        let link = request.link.as_deref().unwrap_or("(not known yet)");
+        return text + &format!("  In a browser:      {link}");
+    }
     if let Ok(code) = QrCode::new(request.code_url.as_bytes()) {
         let picture = code
             .render::<unicode::Dense1x2>()

@@ -11,6 +11,9 @@ pub struct Config {
     pub minimum_expiry_s: u32,
     /// The merchant's name on the cashier page.
     pub merchant_name: String,
+    /// Hosts, without a port, that the merchant has registered for H5 payment: payers come from there and
+    /// are sent back to there, to nowhere else.
+    pub merchant_hosts: Vec<String>,
 }
 
 impl Default for Config {
@@ -19,6 +22,7 @@ impl Default for Config {
             notification_speedup: 1,
             minimum_expiry_s: 60,
             merchant_name: "灯火燃气 Pilotlight Gas".to_owned(),
+            merchant_hosts: vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
         }
     }
 }

@@ -3,7 +3,9 @@
 //!
 //! * `/v3/...`: the provider's API, as documented: signed requests, signed answers, encrypted
 //!   notifications with the documented retries. Refunds and bills are absent.
-//! * `/cashier/{token}`: what a wallet would show. `POST /cashier/{token}/pay` pays.
+//! * `/cashier/{token}`: what a wallet would show. `POST /cashier/{token}/pay` pays. The `h5_url` of an H5
+//!   order leads there, too, from the merchant's page (`Referer`) and back to it (`redirect_url`, which the
+//!   page adds); both only at the merchant's registered hosts.
 //! * `/sandbox/cashier?code_url=...`: leads from a QR code's content to its cashier page.
 //! * `/sandbox/faults`: makes the provider misbehave (see [`Faults`]); off at every start.
 //! * `/sandbox/orders/{out_trade_no}`: what the provider knows of an order.

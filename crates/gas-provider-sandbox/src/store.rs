@@ -8,7 +8,8 @@ use sqlx::sqlite::{
 use sqlx::{Error, Row as _};
 
 const ORDER_COLUMNS: &str = "SELECT out_trade_no, request, description, attach, notify_url, \
-    total_fen, expires_ms, token, token_ends_ms, by_public_key, state, transaction_id, paid_ms, \
+    total_fen, expires_ms, token, token_ends_ms, by_public_key, trade_type, state, transaction_id, \
+    paid_ms, \
     EXISTS (SELECT 1 FROM refunds WHERE refunds.out_trade_no = orders.out_trade_no) AS refunding \
     FROM orders WHERE ";
 
@@ -31,6 +32,25 @@ pub(crate) enum State {
     Closed,
 }
 
+/// How an order is paid (`trade_type`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TradeType {
+    /// A code is scanned.
+    Native,
+    /// In a browser, which is sent to the cashier and back.
+    H5,
+}
+
+impl TradeType {
+    /// The provider's word for it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "NATIVE",
+            Self::H5 => "MWEB",
+        }
+    }
+}
+
 /// One order. Times are ms since 1970.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
@@ -44,6 +64,7 @@ pub(crate) struct Order {
     pub(crate) token: String,
     pub(crate) token_ends_ms: i64,
     pub(crate) by_public_key: bool,
+    pub(crate) trade_type: TradeType,
     pub(crate) state: State,
 }
 
@@ -124,8 +145,8 @@ impl Store {
         let mut tx = self.0.begin_with("BEGIN IMMEDIATE").await?;
         let entered = sqlx::query(
             "INSERT INTO orders (out_trade_no, request, description, attach, notify_url, \
-             total_fen, expires_ms, token, token_ends_ms, by_public_key, state) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'NOTPAY') ON CONFLICT DO NOTHING",
+             total_fen, expires_ms, token, token_ends_ms, by_public_key, trade_type, state) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'NOTPAY') ON CONFLICT DO NOTHING",
         )
         .bind(&order.out_trade_no)
         .bind(&order.request)
@@ -137,6 +158,7 @@ impl Store {
         .bind(&order.token)
         .bind(order.token_ends_ms)
         .bind(order.by_public_key)
+        .bind(order.trade_type.name())
         .execute(&mut *tx)
         .await?;
         if entered.rows_affected() == 1 {
@@ -150,7 +172,7 @@ impl Store {
                 .fetch_one(&mut *tx)
                 .await?,
         )?;
-        if known.request != order.request {
+        if (known.trade_type, &known.request) != (order.trade_type, &order.request) {
             return Ok(Prepaid::Changed);
         }
         if known.state != State::NotPaid || now_ms >= known.expires_ms {
@@ -323,6 +345,11 @@ fn read_order(row: &SqliteRow) -> Result<Order, Error> {
         token: row.try_get("token")?,
         token_ends_ms: row.try_get("token_ends_ms")?,
         by_public_key: row.try_get("by_public_key")?,
+        trade_type: match row.try_get::<String, _>("trade_type")?.as_str() {
+            "MWEB" => TradeType::H5,
+            // The table's rules leave nothing else.
+            _ => TradeType::Native,
+        },
         state,
     })
 }
@@ -354,6 +381,7 @@ mod tests {
             token: token.to_owned(),
             token_ends_ms: 1000,
             by_public_key: false,
+            trade_type: TradeType::Native,
             state: State::NotPaid,
         }
     }

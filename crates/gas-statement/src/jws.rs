@@ -116,7 +116,7 @@ impl<T: Statement> Signed<T> {
         if !key.signature_holds(signed.as_bytes(), signature) {
             return Err(StatementError::Signature);
         }
-        let statement = serde_json::from_slice(&decode(payload, "payload")?)
+        let statement = gas_json::from_slice(&decode(payload, "payload")?)
             .map_err(|error| StatementError::Payload(error.to_string()))?;
         Ok(Self::believed(compact, statement, key.memory()))
     }
@@ -198,7 +198,7 @@ fn canonical_header(key_id: &KeyId, typ: &str) -> String {
 
 fn check_header(bytes: &[u8], key: &VerifyingKey, typ: &'static str) -> Result<(), StatementError> {
     let header: Header =
-        serde_json::from_slice(bytes).map_err(|error| StatementError::Header(error.to_string()))?;
+        gas_json::from_slice(bytes).map_err(|error| StatementError::Header(error.to_string()))?;
     if header.alg != "EdDSA" {
         return Err(StatementError::Algorithm(header.alg));
     }

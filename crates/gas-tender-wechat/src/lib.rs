@@ -1,8 +1,8 @@
 //! WeChat Pay API v3 as bytes: the payment server's side of it, without IO.
 //!
-//! A [`Merchant`] holds the keys. For each call it makes a [`SignedRequest`] (`native_prepay`,
+//! A [`Merchant`] holds the keys. For each call it makes a [`SignedRequest`] (`native_prepay`, `h5_prepay`,
 //! `query`, `close`, `refund`, `query_refund`, `certificates`), which the shell sends to the provider's base address, and
-//! reads the answer (`read_prepay_answer`, `read_query_answer`, `read_close_answer`,
+//! reads the answer (`read_prepay_answer`, `read_h5_answer`, `read_query_answer`, `read_close_answer`,
 //! `read_refund_answer`, `read_certificates_answer`). `read_notification` checks and opens what the provider posts
 //! to a [`NotifyUrl`]. The time and the nonces are arguments.
 //!
@@ -12,7 +12,7 @@
 //! [`ProviderError`].
 //!
 //! Source: the provider's public documentation of API v3 (pay.weixin.qq.com, "API v3 rules",
-//! "Native payment", "Refunds"), and the behaviour of three independent clients.
+//! "Native payment", "H5 payment", "Refunds"), and the behaviour of three independent clients.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -35,7 +35,7 @@ pub use keys::{KeyError, PlatformKeys};
 pub use merchant::{Credentials, Merchant, Method, SignedRequest};
 pub use notification::{News, Notification, NotificationError, RefundNews};
 pub use order::{NotifyUrl, NotifyUrlError, Order, OrderError, OrderNumber, OrderNumberError};
-pub use pay::{CloseOutcome, CodeUrl};
+pub use pay::{CloseOutcome, CodeUrl, H5Url};
 pub use refund::{
     Refund, RefundNumber, RefundNumberError, RefundOrder, RefundOrderError, RefundStatus,
 };

@@ -1,4 +1,5 @@
 use core::fmt;
+use core::net::IpAddr;
 
 use gas_units::UnixMillis;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,19 @@ impl fmt::Display for CodeUrl {
     }
 }
 
+/// Where the payer's own browser pays, valid for five minutes; asking again makes it invalid.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct H5Url(String);
+
+impl H5Url {
+    /// The address of the cashier. The page that leads there adds `&redirect_url=`, and must be one of the
+    /// domain that the merchant has registered.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// What a call to close an order came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CloseOutcome {
@@ -48,6 +62,20 @@ struct PrepayBody<'a> {
     time_expire: String,
     notify_url: &'a str,
     amount: AmountBody,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scene_info: Option<SceneBody>,
+}
+
+#[derive(Serialize)]
+struct SceneBody {
+    payer_client_ip: IpAddr,
+    h5_info: H5Body,
+}
+
+#[derive(Serialize)]
+struct H5Body {
+    /// `Wap`: a page in a browser, whatever the device.
+    r#type: &'static str,
 }
 
 #[derive(Serialize)]
@@ -67,6 +95,11 @@ struct PrepayAnswer {
     code_url: String,
 }
 
+#[derive(Deserialize)]
+struct H5Answer {
+    h5_url: String,
+}
+
 impl Merchant {
     /// Asks for a QR code with which `order` can be paid. The same order again is answered with
     /// a new code; the old one is invalid then.
@@ -76,6 +109,39 @@ impl Merchant {
     pub fn native_prepay(
         &self,
         order: &Order,
+        nonce: [u8; 16],
+        now: UnixMillis,
+    ) -> Result<SignedRequest, KeyError> {
+        let path = "/v3/pay/transactions/native".to_owned();
+        self.prepay(path, order, None, nonce, now)
+    }
+
+    /// Asks for a cashier's address at which `order` can be paid in the browser of the payer at `payer_ip`.
+    /// The same order by the same payer again is answered with a new address; the old one is invalid then.
+    /// An order is taken in one way only: never ask for one as a QR code, too.
+    ///
+    /// # Errors
+    /// [`KeyError`] where the key cannot sign.
+    pub fn h5_prepay(
+        &self,
+        order: &Order,
+        payer_ip: IpAddr,
+        nonce: [u8; 16],
+        now: UnixMillis,
+    ) -> Result<SignedRequest, KeyError> {
+        let scene = SceneBody {
+            payer_client_ip: payer_ip,
+            h5_info: H5Body { r#type: "Wap" },
+        };
+        let path = "/v3/pay/transactions/h5".to_owned();
+        self.prepay(path, order, Some(scene), nonce, now)
+    }
+
+    fn prepay(
+        &self,
+        path: String,
+        order: &Order,
+        scene_info: Option<SceneBody>,
         nonce: [u8; 16],
         now: UnixMillis,
     ) -> Result<SignedRequest, KeyError> {
@@ -91,14 +157,9 @@ impl Merchant {
                 total: order.amount().fen(),
                 currency: "CNY",
             },
+            scene_info,
         })?;
-        self.sign(
-            Method::Post,
-            "/v3/pay/transactions/native".to_owned(),
-            body,
-            nonce,
-            now,
-        )
+        self.sign(Method::Post, path, body, nonce, now)
     }
 
     /// Reads the answer to [`Merchant::native_prepay`].
@@ -115,6 +176,25 @@ impl Merchant {
             return Err(Doubt::Body("code_url does not start with weixin://".to_owned()).into());
         }
         Ok(CodeUrl(body.code_url))
+    }
+
+    /// Reads the answer to [`Merchant::h5_prepay`].
+    ///
+    /// # Errors
+    /// [`ProviderError`]; [`ErrorCode::OrderPaid`] means the order was paid before: query it.
+    pub fn read_h5_answer(
+        &self,
+        answer: &Answer<'_>,
+        now: UnixMillis,
+    ) -> Result<H5Url, ProviderError> {
+        let body: H5Answer = parse(answer.verified(&self.platform, now)?)?;
+        let url = body.h5_url;
+        // A browser is sent there, so it must be a page, and take one more parameter.
+        let web = url.starts_with("https://") || url.starts_with("http://");
+        if !web || !url.contains('?') || url.contains(|c: char| !c.is_ascii_graphic()) {
+            return Err(Doubt::Body("h5_url is not a web address with a query".to_owned()).into());
+        }
+        Ok(H5Url(url))
     }
 
     /// Asks how far an order is.

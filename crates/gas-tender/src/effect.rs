@@ -11,6 +11,9 @@ pub enum Effect {
     Prepay {
         /// The order number.
         order_no: String,
+        /// Counts them from 0: one more where the cashier's address has died.
+        #[serde(default)]
+        number: u32,
     },
     /// Ask the provider whether the order was paid.
     Query {
@@ -48,7 +51,8 @@ pub enum Effect {
     },
     /// Tell the cloud how the tender stands, and its refund.
     TellCloud {
-        /// `order number:state`, once per state reached; of a refund, `order number:state:refund id`.
+        /// `order number:state`, once per state reached, and `order number:open:n` where a payer who waits
+        /// has the n-th payment request; of a refund, `order number:state:refund id`.
         news: String,
     },
     /// Post a transfer to the book.
@@ -60,7 +64,11 @@ impl Effect {
     #[must_use]
     pub fn id(&self) -> String {
         match self {
-            Self::Prepay { order_no } => format!("prepay:{order_no}"),
+            Self::Prepay {
+                order_no,
+                number: 0,
+            } => format!("prepay:{order_no}"),
+            Self::Prepay { order_no, number } => format!("prepay:{order_no}:{number}"),
             Self::Query {
                 order_no, number, ..
             } => format!("query:{order_no}:{number}"),

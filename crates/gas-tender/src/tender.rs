@@ -1,3 +1,4 @@
+use gas_api::pay::Presentation;
 use gas_ledger::{Account, Transfer};
 use gas_units::{MeterNumber, Money, UnixMillis, VendId};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,9 @@ const QUERY_WAITS_MS: [i64; 6] = [5_000, 10_000, 15_000, 30_000, 60_000, 180_000
 
 /// How long after expiry the order is closed: a payment begun in the last second may end.
 const CLOSE_AFTER_EXPIRY_MS: i64 = 1_000;
+
+/// From when on a cashier's address is replaced by a fresh one: the provider's live for five minutes.
+const LINK_FRESH_MS: i64 = 4 * 60_000;
 
 /// How often a contradicting or unclosable order is looked at again.
 const LOOK_AGAIN_MS: i64 = 60_000;
@@ -40,7 +44,7 @@ pub enum State {
     Requested,
     /// The payer can pay.
     Open {
-        /// What the QR code holds.
+        /// What the QR code holds; where the payer's browser goes to the provider, where to.
         code_url: String,
     },
     /// Closed unpaid.
@@ -76,6 +80,12 @@ pub struct Tender {
     state: State,
     queries: u32,
     closes: u32,
+    /// Payment requests asked for after the first.
+    #[serde(default)]
+    renewals: u32,
+    /// When the last payment request was asked for or came.
+    #[serde(default)]
+    requested_at: Option<UnixMillis>,
     contradiction: Option<Contradiction>,
     /// The provider has refused to open it for good.
     #[serde(default)]
@@ -159,7 +169,7 @@ pub enum Event {
     PaidBefore(PaidFact),
     /// The provider made a payment request.
     PrepayAnswered {
-        /// What the QR code holds.
+        /// What the QR code holds; where the payer's browser goes to the provider, where to.
         code_url: String,
     },
     /// The provider will not make one.
@@ -232,13 +242,16 @@ impl Tender {
             state: State::Requested,
             queries: 0,
             closes: 0,
+            renewals: 0,
+            requested_at: None,
             contradiction: None,
             refused: false,
             unknown: false,
             doubted: false,
         };
         let effects = if tender.is_payable_at(now) {
-            vec![Effect::Prepay { order_no }, tender.query_later(now)]
+            let number = 0;
+            vec![Effect::Prepay { order_no, number }, tender.query_later(now)]
         } else {
             vec![tender.query_at(now)]
         };
@@ -285,8 +298,16 @@ impl Tender {
         match self.state {
             // A repeated prepay gives a fresh code; the newest is the one that works.
             State::Requested | State::Open { .. } if self.is_payable_at(now) => {
+                let renewed =
+                    matches!(&self.state, State::Open { code_url: old } if *old != code_url);
                 self.state = State::Open { code_url };
                 self.unknown = false;
+                self.requested_at = Some(now);
+                if renewed && self.renewals > 0 {
+                    let (order_no, number) = (&self.order_no, self.renewals);
+                    let news = format!("{order_no}:open:{number}");
+                    return vec![Effect::TellCloud { news }];
+                }
             }
             // Nobody is shown a code that comes too late; the next question has the order closed.
             State::Requested | State::Open { .. } | State::Closed | State::Paid(_) => {}
@@ -372,7 +393,7 @@ impl Tender {
             (State::Requested | State::Open { .. }, QueryAnswer::Closed) => self.closed(),
             (State::Requested | State::Open { .. }, QueryAnswer::Unknown | QueryAnswer::Unpaid) => {
                 if !newest {
-                    vec![]
+                    self.renew(now)
                 } else if now >= self.close_at() {
                     vec![self.close(), self.query_later(now)]
                 } else {
@@ -380,6 +401,26 @@ impl Tender {
                 }
             }
         }
+    }
+
+    /// Where a payer has come back unpaid and the cashier's address is dead, or will be before he is there
+    /// again: asks for another, by the same order number in the same words, so it is one order still.
+    fn renew(&mut self, now: UnixMillis) -> Vec<Effect> {
+        let link = self.presentation() == Presentation::H5;
+        let open = matches!(self.state, State::Open { .. });
+        let stale = self
+            .requested_at
+            .is_none_or(|at| now >= at.plus_millis(LINK_FRESH_MS));
+        let payable = open && !self.unknown && self.is_payable_at(now);
+        if !(payable && link && stale) {
+            return vec![];
+        }
+        self.renewals = self.renewals.saturating_add(1);
+        self.requested_at = Some(now);
+        vec![Effect::Prepay {
+            order_no: self.order_no.clone(),
+            number: self.renewals,
+        }]
     }
 
     /// The provider tells what cannot be ours: kept for people, and asked about once a minute. There is
@@ -534,6 +575,25 @@ impl Tender {
     #[must_use]
     pub const fn words(&self) -> Option<&Words> {
         self.words.as_ref()
+    }
+
+    /// How the payer pays.
+    #[must_use]
+    pub fn presentation(&self) -> Presentation {
+        let words = self.words.as_ref();
+        words.map_or_else(Presentation::default, |words| words.way.presentation())
+    }
+
+    /// Whether [`Effect::Prepay`] with this number is still to be performed at `now`.
+    #[must_use]
+    pub fn awaits_request(&self, number: u32, now: UnixMillis) -> bool {
+        let wanted = match self.state {
+            State::Requested => true,
+            State::Open { .. } => number > 0 && number == self.renewals,
+            State::Closed | State::Paid(_) => false,
+        };
+        // Too late to be shown to anybody otherwise; the questions go on.
+        wanted && self.is_payable_at(now)
     }
 
     /// What the provider tells and cannot be ours, until it tells what is.

@@ -1,3 +1,4 @@
+use gas_api::pay::Way;
 use serde::{Deserialize, Serialize};
 
 /// What the provider is told with the order beside the tender's facts. A repeated call must say the same to
@@ -8,4 +9,7 @@ pub struct Words {
     pub description: String,
     /// Where the provider notifies us.
     pub notify_url: String,
+    /// How the payer pays: the provider takes an order in one way only.
+    #[serde(default)]
+    pub way: Way,
 }

@@ -10,6 +10,8 @@ extern crate alloc;
 mod desk_ids;
 mod meter_number;
 mod money;
+#[cfg(feature = "schema")]
+mod schema;
 mod time;
 mod vend_id;
 mod volume;

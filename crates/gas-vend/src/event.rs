@@ -1,5 +1,5 @@
 use gas_api::cloud::Obstacle;
-use gas_api::pay::PaymentRequest;
+use gas_api::pay::{PaymentRequest, Way};
 use gas_api::{Digest, HexBytes};
 use gas_token::{Receipt, Tagged};
 
@@ -12,6 +12,8 @@ pub enum Event {
     TenderAsked {
         /// Hash of the quote that the phone verified and showed.
         quote_hash: Digest,
+        /// How the customer will pay.
+        way: Way,
     },
     /// The company has reserved the sale.
     Reserved {

@@ -10,6 +10,11 @@ pub enum Refused {
         "this is not the hash of the vend's quote; verify and show the quote that the vend has"
     )]
     QuoteDiffers,
+    /// Payment was asked for in another way before.
+    #[error(
+        "payment was asked for in another way before, and that request stands; pay by it, or begin a new vend when it has ended"
+    )]
+    PresentationDiffers,
     /// Too late to ask for payment.
     #[error("the quote is no longer valid, nothing was paid; begin a new vend")]
     QuoteExpired,
@@ -91,6 +96,7 @@ impl Refused {
     pub const fn code(self) -> &'static str {
         match self {
             Self::QuoteDiffers | Self::PaymentOfAnotherQuote => codes::QUOTE_DIFFERS,
+            Self::PresentationDiffers => codes::PRESENTATION_DIFFERS,
             Self::QuoteExpired => codes::QUOTE_EXPIRED,
             Self::RequestDiffers | Self::PaymentAmountDiffers | Self::RefundAmountDiffers => {
                 codes::AMOUNT_MISMATCH

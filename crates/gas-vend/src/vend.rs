@@ -1,5 +1,5 @@
 use gas_api::cloud::{Obstacle, VendState};
-use gas_api::pay::PaymentRequest;
+use gas_api::pay::{PaymentRequest, Way};
 use gas_api::{Digest, HexBytes, Jws, Want};
 use gas_token::{Seq, ShortTag};
 use gas_units::{MeterNumber, Money, RefundId, UnixMillis, VendId};
@@ -29,6 +29,9 @@ pub struct Vend {
     pub(crate) consented_at: Option<UnixMillis>,
     pub(crate) stage: Stage,
     pub(crate) opening: Opening,
+    /// How it is to be paid: as first asked for since the last refusal, and so told with every opening.
+    #[serde(default)]
+    pub(crate) way: Way,
     /// Reservations given up so far.
     pub(crate) releases: u32,
     pub(crate) shown: Option<Shown>,
@@ -207,6 +210,7 @@ impl Vend {
                 reserving: Reserving::Nobody,
             }),
             opening: Opening::default(),
+            way: Way::default(),
             releases: 0,
             shown: None,
             obstacle: None,
@@ -236,6 +240,12 @@ impl Vend {
     #[must_use]
     pub const fn want(&self) -> Want {
         self.want
+    }
+
+    /// How the payment server is to ask for payment.
+    #[must_use]
+    pub const fn way(&self) -> Way {
+        self.way
     }
 
     /// Where it stands.

@@ -14,7 +14,13 @@ struct Wall {
 
 const WALLS: &[Wall] = &[
     Wall {
-        these: &["gas-cloud", "gas-phone", "gas-phone-cli", "gas-pay"],
+        these: &[
+            "gas-cloud",
+            "gas-phone",
+            "gas-phone-cli",
+            "gas-phone-wasm",
+            "gas-pay",
+        ],
         never_reach: &["gas-token-issue", "gas-token-verify", "gas-token-keys"],
         because: "carriers do not link the code that could make or open a token",
     },
@@ -43,7 +49,9 @@ const WALLS: &[Wall] = &[
             "gas-cjt188",
             "gas-link",
             "gas-card",
+            "gas-json",
             "gas-phone",
+            "gas-phone-wasm",
             "gas-tariff",
             "gas-statement",
             "gas-ledger",

@@ -1,6 +1,6 @@
 use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendState, VendWanted};
 use gas_api::company::{QuoteWanted, SaleWanted};
-use gas_api::pay::{Tender, TenderEvent, TenderState};
+use gas_api::pay::{Tender, TenderEvent, TenderState, Way};
 use gas_api::{Digest, codes};
 use gas_http::{PeerError, Problem};
 use gas_store::cloud::{Saved, VendRow};
@@ -55,13 +55,20 @@ impl Cloud {
         }
     }
 
-    /// Has payment asked for exactly the quote consented to. The vend goes on by itself from here.
+    /// Has payment asked for exactly the quote consented to, in this way. The vend goes on by itself from
+    /// here. Asked for before, it stays the way it was.
     ///
     /// # Errors
     /// [`Problem`], as `POST /v1/vends/{vend_id}/tender` answers it at once.
-    pub async fn ask_tender(&self, vend_id: VendId, consent: Consent) -> Result<Vend, Problem> {
+    pub async fn ask_tender(
+        &self,
+        vend_id: VendId,
+        consent: Consent,
+        way: Way,
+    ) -> Result<Vend, Problem> {
         let Consent { quote_hash } = consent;
-        self.lives(vend_id, Event::TenderAsked { quote_hash }).await
+        let asked = Event::TenderAsked { quote_hash, way };
+        self.lives(vend_id, asked).await
     }
 
     /// What came of [`Cloud::ask_tender`]; [`None`] while the other servers have not said.

@@ -1,6 +1,7 @@
 //! The routes: each is one method of [`Cloud`](crate::Cloud) behind an access rule; those of a vend also
 //! wait for news of it.
 
+mod events;
 mod vends;
 
 use std::sync::Arc;
@@ -18,13 +19,13 @@ use gas_http::{AccessRule, Callers, Door, Json, Path, Problem, Routes, webhook};
 use gas_units::MeterNumber;
 
 use crate::phone::FromPhone;
-use crate::rate;
 use crate::server::Server;
+use crate::{client, page, rate};
 
 /// The path of the payment server's webhooks.
 pub(crate) const TENDER_EVENTS: &str = "/v1/tender-events";
 
-type State = axum::extract::State<Arc<Server>>;
+pub(crate) type State = axum::extract::State<Arc<Server>>;
 
 /// What a route answers.
 type Answer<T> = Result<Json<T>, Problem>;
@@ -37,6 +38,7 @@ fn routes() -> Routes<Arc<Server>> {
         .post("/v1/nonces", Public, nonce)
         .put("/v1/vends/{vend_id}", Phone, vends::begin)
         .get("/v1/vends/{vend_id}", Phone, vends::show)
+        .get("/v1/vends/{vend_id}/events", Phone, events::follow)
         .post("/v1/vends/{vend_id}/tender", Phone, vends::ask_tender)
         .post("/v1/vends/{vend_id}/confirmation", Phone, vends::confirm)
         .put("/v1/vends/{vend_id}/receipt", Phone, vends::deliver_receipt)
@@ -50,6 +52,7 @@ fn routes() -> Routes<Arc<Server>> {
         .put("/v1/meters/{meter}/records", Phone, keep_records)
         .get("/v1/meters/{meter}", Phone, meter)
         .post(TENDER_EVENTS, PaymentServer, tender_event)
+        .get_others(Public, page::show)
 }
 
 /// The table: what can be asked, and by whom.
@@ -60,10 +63,12 @@ pub fn doors() -> Vec<Door> {
 
 /// The whole server's router.
 pub(crate) fn router(server: &Arc<Server>) -> Router {
+    let client = middleware::from_fn_with_state(Arc::clone(server), client::tell);
     let limit = middleware::from_fn_with_state(Arc::clone(server), rate::limit);
     routes()
         .router(Callers::default(), Arc::clone(server))
         .layer(limit)
+        .layer(client)
 }
 
 /// `GET /health`: the server answers and its database can be read.

@@ -1,11 +1,16 @@
 use std::time::Duration;
 
-use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendQuery, VendState, VendWanted};
+use axum::extract::Extension;
+use gas_api::cloud::{
+    Consent, ReceiptDelivered, TenderAsked, Vend, VendQuery, VendState, VendWanted,
+};
+use gas_api::pay::{Presentation, Way};
 use gas_http::{Json, Path, Problem, Query};
 use gas_units::VendId;
 use tokio::time::{Instant, timeout};
 
 use super::{Answer, State};
+use crate::client::Client;
 use crate::cloud::money_may_have_moved;
 use crate::view;
 
@@ -39,16 +44,30 @@ pub(super) async fn show(
     Ok(Json(view::vend(&row)))
 }
 
-/// `POST /v1/vends/{vend_id}/tender`: have payment asked for exactly this quote. Answers with the
-/// payment request, or why there is none, if the other servers say so within 3 s; else with the vend as
+/// `POST /v1/vends/{vend_id}/tender`: have payment asked for exactly this quote, in one way. Answers with
+/// the payment request, or why there is none, if the other servers say so within 3 s; else with the vend as
 /// it stands, which goes on by itself.
 pub(super) async fn ask_tender(
     state: State,
     Path(vend_id): Path<VendId>,
-    Json(consent): Json<Consent>,
+    client: Option<Extension<Client>>,
+    Json(asked): Json<TenderAsked>,
 ) -> Answer<Vend> {
     let until = Instant::now() + AT_ONCE;
-    state.cloud.ask_tender(vend_id, consent).await?;
+    let TenderAsked {
+        quote_hash,
+        presentation,
+    } = asked;
+    let way = match presentation {
+        Presentation::Native => Way::Native,
+        Presentation::H5 => {
+            let Extension(Client(payer_ip)) =
+                client.ok_or_else(|| Problem::ours("the payer's address is not known"))?;
+            Way::H5 { payer_ip }
+        }
+    };
+    let consent = Consent { quote_hash };
+    state.cloud.ask_tender(vend_id, consent, way).await?;
     let row = state
         .wait(vend_id, until, |row| !row.vend.awaits_tender())
         .await?;

@@ -65,6 +65,13 @@ fn table() -> Vec<Expected> {
         ),
         row("GET /v1/vends/{vend_id}", Phone, "", UNKNOWN, UNKNOWN),
         row(
+            "GET /v1/vends/{vend_id}/events",
+            Phone,
+            "",
+            UNKNOWN,
+            UNKNOWN,
+        ),
+        row(
             "POST /v1/vends/{vend_id}/tender",
             Phone,
             CONSENT,
@@ -127,6 +134,7 @@ fn table() -> Vec<Expected> {
             (401, "notification_forged"),
             (401, "notification_forged"),
         ),
+        row("GET /{*path}", Public, "", OK, OK),
     ]
 }
 
@@ -140,6 +148,7 @@ fn fill(path: &str) -> String {
         .replace("{phone_key}", &key)
         .replace("{meter}", &meter().to_string())
         .replace("{seq}", "8")
+        .replace("{*path}", "")
 }
 
 #[test]

@@ -11,7 +11,7 @@ use gas_api::company::{
     BelievedState, Nonces, NoncesWanted, QuoteMade, QuoteWanted, ReceiptBelieved, ReceiptReported,
     RecordsBelieved, RecordsReported, ReservationWanted, Reserved, Sale, SaleWanted, StateReported,
 };
-use gas_api::pay::{Tender, TenderEvent, TenderWanted};
+use gas_api::pay::{Tender, TenderEvent, TenderWanted, Way};
 use gas_cloud::{Answer, Cloud, CompanyPeer, Dispatch, Parts, PayPeer};
 use gas_http::{Clock, Outbox as _, PeerError, Problem};
 use gas_store::cloud::CloudStore;
@@ -208,10 +208,17 @@ impl Home {
 
     /// Begins the vend, or begins it again, and asks for its tender.
     pub(crate) async fn ask_tender(&self) -> Vend {
-        let quote_hash = self.begin().await.quote_hash;
-        let asked = self.cloud.ask_tender(vend_id(), Consent { quote_hash });
-        asked.await.unwrap();
+        self.ask_way(Way::Native).await.unwrap();
         self.perform().await
+    }
+
+    /// Begins the vend, or begins it again, and asks for its tender in this way; performs nothing.
+    pub(crate) async fn ask_way(&self, way: Way) -> Result<Vend, Problem> {
+        let quote_hash = self.begin().await.quote_hash;
+        let asked = self
+            .cloud
+            .ask_tender(vend_id(), Consent { quote_hash }, way);
+        asked.await
     }
 
     pub(crate) async fn confirm(&self) {

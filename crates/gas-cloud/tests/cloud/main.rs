@@ -8,9 +8,12 @@
 mod access;
 mod crashes;
 mod direct;
+mod events;
+mod page;
 mod peers;
 mod presence;
 mod refunds;
 mod refusals;
 mod restored;
+mod ways;
 mod world;

@@ -15,7 +15,7 @@ use gas_api::company::{
     StateReported,
 };
 use gas_api::pay::{
-    PaymentRequest, Presentation, Refund, RefundState, Tender, TenderState, TenderWanted,
+    PaymentRequest, Presentation, Refund, RefundState, Tender, TenderState, TenderWanted, Way,
 };
 use gas_api::{Digest, HexBytes, Jws, Want, codes};
 use gas_http::{Problem, now};
@@ -65,6 +65,8 @@ pub(crate) struct Books {
     pub(crate) tenders_were: BTreeSet<VendId>,
     /// The time, where a test sets it.
     pub(crate) time: Option<UnixMillis>,
+    /// In which way it was told to open them, each time.
+    pub(crate) ways: Vec<Way>,
     /// Tenders that the payment server knows.
     pub(crate) tenders: BTreeSet<VendId>,
     /// The payer has paid.
@@ -538,11 +540,19 @@ pub(crate) fn tender(books: &Books, vend_id: VendId) -> Tender {
         (false, false, true) => TenderState::Requested,
         (false, false, false) => TenderState::Open,
     };
+    let first = books.ways.first().copied().unwrap_or_default();
+    let (code_url, link) = match first.presentation() {
+        Presentation::Native => (format!("weixin://wxpay/bizpayurl?pr={order_no}"), None),
+        Presentation::H5 => (
+            String::new(),
+            Some(format!("https://pay.example/?o={order_no}")),
+        ),
+    };
     let payment_request = (state == TenderState::Open).then(|| PaymentRequest {
         provider: "wechat".to_owned(),
-        presentation: Presentation::Native,
-        code_url: format!("weixin://wxpay/bizpayurl?pr={order_no}"),
-        link: None,
+        presentation: first.presentation(),
+        code_url,
+        link,
         amount_fen,
         expires_at_ms: quote.statement().valid_until_ms,
     });
@@ -637,6 +647,7 @@ pub(crate) async fn open(
                 || books.tenders_were.contains(&vend_id),
             "reserved before anyone may pay"
         );
+        books.ways.push(wanted.way);
         books.tenders.insert(vend_id);
         books.tenders_were.insert(vend_id);
         Json(tender(books, vend_id))

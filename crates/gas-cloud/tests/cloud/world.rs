@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use gas_api::HexBytes;
 use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendWanted};
-use gas_cloud::{Config, PHONE_HEADER, RateLimit, Server, ServerConfig, Setup, phone_header};
+use gas_cloud::{Config, PHONE_HEADER, Page, RateLimit, Server, ServerConfig, Setup, phone_header};
 use gas_http::{AccessKey, BODY_MAX, Clock, Stop, now};
 use gas_token::{
     Kind, MeterState, Nonce, Receipt, ReceiptResult, Seq, ShortTag, StateFlags, Status, Tag, Tagged,
@@ -110,9 +110,16 @@ impl Answered {
     }
 }
 
+/// A page with one of each kind of file.
+#[derive(rust_embed::RustEmbed)]
+#[folder = "tests/page"]
+struct SmallPage;
+
 pub(crate) struct World {
     pub(crate) peers: Arc<Peers>,
-    setup: Setup,
+    /// What a browser gets.
+    pub(crate) page: Page,
+    pub(crate) setup: Setup,
     _folder: TempDir,
     _servers: [JoinHandle<()>; 2],
 }
@@ -147,6 +154,7 @@ impl World {
             company: server(company_url, company_key()),
             pay: server(pay_url, pay_key()),
             rate_limit,
+            trusted_proxies: Vec::new(),
         };
         let setup = Setup {
             config,
@@ -156,6 +164,7 @@ impl World {
         };
         Self {
             peers,
+            page: Page::of::<SmallPage>(),
             setup,
             _folder: folder,
             _servers: [company, pay],
@@ -163,8 +172,8 @@ impl World {
     }
 
     /// A cloud on this world's database.
-    async fn open(&self, stop: &Stop) -> Arc<Server> {
-        Server::open(&self.setup, Clock::system(), stop)
+    pub(crate) async fn open(&self, stop: &Stop) -> Arc<Server> {
+        Server::open(&self.setup, self.page, Clock::system(), stop)
             .await
             .unwrap()
     }

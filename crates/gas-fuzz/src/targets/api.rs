@@ -120,7 +120,7 @@ fn seeds() -> Vec<Vec<u8>> {
         json!({"payment": "a.b.c"}),
         json!({"sale": sale, "state": state}),
         json!({"meter": meter, "records": ["01c1"]}),
-        json!({"quote": "a.b.c", "presentation": "native"}),
+        json!({"quote": "a.b.c", "way": "native"}),
         json!({"ask": true}),
         json!({"tender": tender}),
         state,

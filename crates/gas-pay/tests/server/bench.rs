@@ -1,7 +1,8 @@
 //! A payment server, a provider and a cloud that listens, over loopback.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -93,6 +94,8 @@ pub(crate) struct Bench {
     /// How far the payment server's clock is ahead, ms.
     pub(crate) ahead: Arc<AtomicI64>,
     pub(crate) stop: Stop,
+    /// Quotes that were shown, by their vend.
+    pub(crate) quotes: Mutex<BTreeMap<u8, Signed<Quote>>>,
 }
 
 pub(crate) async fn serve(router: Router) -> (String, TcpListener, Router) {
@@ -126,6 +129,11 @@ pub(crate) async fn cloud() -> (String, mpsc::UnboundedReceiver<TenderEvent>) {
 
 impl Bench {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With other settings than the usual ones.
+    pub(crate) async fn with(change: impl FnOnce(&mut WeChatConfig)) -> Self {
         let dir = TempDir::new().unwrap();
         let facts = gas_provider_sandbox::init(dir.path()).unwrap();
         let sandbox = Sandbox::open(dir.path(), system_clock()).await.unwrap();
@@ -136,13 +144,15 @@ impl Bench {
         let (cloud_url, told) = cloud().await;
         let pay_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let pay = format!("http://{}", pay_listener.local_addr().unwrap());
-        let config = WeChatConfig {
+        let mut config = WeChatConfig {
             base_url: provider.clone(),
             merchant_file: facts.merchant_file.clone(),
             notify_url: format!("{pay}/v1/notifications/wechat"),
             description: "燃气充值".to_owned(),
+            h5: true,
             cashier_url: Some(format!("{provider}/sandbox/cashier")),
         };
+        change(&mut config);
         let credentials =
             serde_json::from_slice(&std::fs::read(&facts.merchant_file).unwrap()).unwrap();
         let store = PayStore::open(&dir.path().join("pay-test.db"))
@@ -187,6 +197,7 @@ impl Bench {
             told,
             ahead,
             stop,
+            quotes: Mutex::default(),
         }
     }
 
@@ -219,7 +230,7 @@ impl Bench {
     }
 
     pub(crate) async fn put(&self, number: u8, quote: &Signed<Quote>) -> (u16, Value) {
-        let body = json!({ "quote": quote.compact(), "presentation": "native" });
+        let body = json!({ "quote": quote.compact(), "way": "native" });
         self.call(
             reqwest::Method::PUT,
             &format!("/v1/tenders/{}", vend(number)),
@@ -325,6 +336,7 @@ pub(crate) async fn bench_router() -> Router {
         merchant_file: facts.merchant_file,
         notify_url: "http://127.0.0.1:1/n".to_owned(),
         description: "x".to_owned(),
+        h5: true,
         cashier_url: None,
     };
     let store = PayStore::open(&dir.path().join("doors.db")).await.unwrap();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bench;
+mod h5;
 mod refunds;
 
 use std::sync::atomic::Ordering;

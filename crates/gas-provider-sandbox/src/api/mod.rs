@@ -20,6 +20,7 @@ use crate::sandbox::Sandbox;
 pub(crate) fn routes(sandbox: &Sandbox) -> Router<Sandbox> {
     Router::new()
         .route("/v3/pay/transactions/native", post(prepay::native))
+        .route("/v3/pay/transactions/h5", post(prepay::h5))
         .route(
             "/v3/pay/transactions/out-trade-no/{number}",
             get(query::by_number),

@@ -79,7 +79,7 @@ pub(crate) fn transaction(keys: &Keys, order: &Order, offset_fen: i64) -> Value 
             told["trade_state"] = json!(state);
             told["trade_state_desc"] = json!(words);
             told["transaction_id"] = json!(transaction_id);
-            told["trade_type"] = json!("NATIVE");
+            told["trade_type"] = json!(order.trade_type.name());
             told["bank_type"] = json!("OTHERS");
             told["attach"] = json!(order.attach);
             told["success_time"] = json!(time::beijing(*paid_ms));

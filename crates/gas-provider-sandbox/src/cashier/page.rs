@@ -3,7 +3,8 @@ use core::fmt::Write as _;
 use crate::store::{Order, State};
 use crate::time;
 
-use super::words::{Ending, Language};
+use super::return_address::ReturnAddress;
+use super::words::{Ending, Language, Words};
 
 /// What the page shows.
 pub(super) enum Scene {
@@ -17,6 +18,8 @@ pub(super) enum Scene {
     Expired(Order),
     /// No order has this token (any more).
     Unknown,
+    /// An H5 payer who does not come from the merchant's page, or would not go back to it.
+    NotFromMerchant,
 }
 
 impl Scene {
@@ -38,8 +41,26 @@ impl Scene {
     }
 }
 
+/// How long a payer looks at how it ended before the page leads back, s.
+const BACK_AFTER_S: u8 = 2;
+
+/// The page's query, to be put behind `?`.
+pub(super) fn query(language: Language, back: Option<&ReturnAddress>) -> String {
+    let mut query = format!("lang={}", language.tag());
+    if let Some(back) = back {
+        query.push('&');
+        query.push_str(&back.encoded());
+    }
+    query
+}
+
 /// The whole page. Everything that came from outside is escaped.
-pub(super) fn render(scene: &Scene, merchant: &str, language: Language) -> String {
+pub(super) fn render(
+    scene: &Scene,
+    merchant: &str,
+    language: Language,
+    back: Option<&ReturnAddress>,
+) -> String {
     let words = language.words();
     let merchant = escape(merchant);
     let content = match scene {
@@ -54,13 +75,13 @@ pub(super) fn render(scene: &Scene, merchant: &str, language: Language) -> Strin
             ];
             format!(
                 "<p class=payee>{} <b>{merchant}</b></p>{}{}\
-                 <form method=post action=\"/cashier/{}/pay?lang={}\">\
+                 <form method=post action=\"/cashier/{}/pay?{}\">\
                  <button type=submit>{} {}</button></form><p class=fine>{}</p>",
                 words.pay_to,
                 amount(order),
                 list(&rows),
                 order.token,
-                language.tag(),
+                escape(&query(language, back)),
                 words.confirm,
                 yuan(order.total_fen),
                 words.once,
@@ -88,22 +109,45 @@ pub(super) fn render(scene: &Scene, merchant: &str, language: Language) -> Strin
         Scene::Closed(order) => over("closed", CROSS, &words.closed, order, language),
         Scene::Expired(order) => over("expired", CLOCK, &words.expired, order, language),
         Scene::Unknown => ending("closed", CROSS, &words.unknown),
+        Scene::NotFromMerchant => ending("closed", CROSS, &words.not_from_merchant),
     };
+    let (way_back, refresh) =
+        back.map_or_else(Default::default, |back| way_back(scene, words, back));
     let other = language.other();
     format!(
         "<!doctype html>\n<html lang=\"{tag}\"><head><meta charset=utf-8>\
          <meta name=viewport content=\"width=device-width, initial-scale=1\">\
-         <meta name=color-scheme content=\"light dark\"><meta name=robots content=noindex>\
+         <meta name=color-scheme content=\"light dark\"><meta name=robots content=noindex>{refresh}\
          <title>{title} · {merchant}</title><link rel=stylesheet href=\"/cashier/style.css\"></head>\
          <body><header><span class=mark>{sandbox}</span>\
-         <a href=\"?lang={other_tag}\" lang=\"{other_tag}\" hreflang=\"{other_tag}\">{other_name}</a>\
-         </header><main>{content}</main></body></html>\n",
+         <a href=\"?{other_query}\" lang=\"{other_tag}\" hreflang=\"{other_tag}\">{other_name}</a>\
+         </header><main>{content}{way_back}</main></body></html>\n",
         tag = language.tag(),
         title = words.title,
         sandbox = words.sandbox,
         other_tag = other.tag(),
+        other_query = escape(&query(other, back)),
         other_name = other.words().name,
     )
+}
+
+/// The link by which an H5 payer leaves; and, once it is paid, what goes into the head to do so by itself.
+fn way_back(scene: &Scene, words: &Words, back: &ReturnAddress) -> (String, String) {
+    let address = escape(back.as_str());
+    let (class, text, refresh) = match scene {
+        Scene::Payable(_) => ("cancel", words.cancel, String::new()),
+        // A form's answer may lead nowhere else (`form-action`), so the way back begins on this page.
+        Scene::Paid { .. } => (
+            "back",
+            words.back,
+            format!("<meta http-equiv=refresh content=\"{BACK_AFTER_S};url={address}\">"),
+        ),
+        Scene::Closed(_) | Scene::Expired(_) | Scene::Unknown | Scene::NotFromMerchant => {
+            ("back", words.back, String::new())
+        }
+    };
+    let link = format!("<p class={class}><a href=\"{address}\">{text}</a></p>");
+    (link, refresh)
 }
 
 fn over(class: &str, picture: &str, how: &Ending, order: &Order, language: Language) -> String {
@@ -175,6 +219,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::TradeType;
 
     fn order(description: &str, state: State) -> Order {
         Order {
@@ -188,6 +233,7 @@ mod tests {
             token: "0123".to_owned(),
             token_ends_ms: 1_764_007_200_000,
             by_public_key: false,
+            trade_type: TradeType::Native,
             state,
         }
     }
@@ -195,7 +241,7 @@ mod tests {
     #[test]
     fn what_a_merchant_writes_cannot_become_markup() {
         let order = order("<script>alert('\"&')</script>", State::NotPaid);
-        let page = render(&Scene::of(order, 0), "<b>", Language::English);
+        let page = render(&Scene::of(order, 0), "<b>", Language::English, None);
         assert!(!page.contains("<script"), "{page}");
         assert!(page.contains("&lt;script&gt;alert(&#39;&quot;&amp;&#39;)&lt;/script&gt;"));
         assert!(page.contains("&lt;b&gt;"));
@@ -223,6 +269,7 @@ mod tests {
                 &Scene::of(order("gas", state), now_ms),
                 "m",
                 Language::English,
+                None,
             );
             assert_eq!(page.contains("<button"), button, "{headline}");
             assert!(page.contains(headline), "{page}");

@@ -58,10 +58,13 @@ pub(super) struct Words {
     pub(super) paid_at: &'static str,
     pub(super) confirm: &'static str,
     pub(super) once: &'static str,
+    pub(super) cancel: &'static str,
+    pub(super) back: &'static str,
     pub(super) paid: Ending,
     pub(super) closed: Ending,
     pub(super) expired: Ending,
     pub(super) unknown: Ending,
+    pub(super) not_from_merchant: Ending,
 }
 
 /// How an order ended, and what to do now.
@@ -82,6 +85,8 @@ static CHINESE: Words = Words {
     paid_at: "支付时间",
     confirm: "确认支付",
     once: "每笔订单只能支付一次",
+    cancel: "取消，返回商户",
+    back: "返回商户",
     paid: Ending {
         headline: "支付成功",
         hint: "请返回手机上的充值页面，继续给燃气表充值。",
@@ -98,6 +103,10 @@ static CHINESE: Words = Words {
         headline: "付款码无效",
         hint: "付款码可能已被新的替换。请扫描手机上最新的付款码。",
     },
+    not_from_merchant: Ending {
+        headline: "商家参数格式有误",
+        hint: "没有扣款。请从商户的页面进入收银台，且返回地址须为商户已登记的域名。",
+    },
 };
 
 static ENGLISH: Words = Words {
@@ -112,6 +121,8 @@ static ENGLISH: Words = Words {
     paid_at: "Paid at",
     confirm: "Confirm payment",
     once: "An order can be paid only once",
+    cancel: "Cancel and go back",
+    back: "Back to the shop",
     paid: Ending {
         headline: "Paid",
         hint: "Go back to the top-up on your phone to bring the gas to your meter.",
@@ -127,5 +138,9 @@ static ENGLISH: Words = Words {
     unknown: Ending {
         headline: "This code is not valid",
         hint: "A newer code may have taken its place. Scan the one on your phone now.",
+    },
+    not_from_merchant: Ending {
+        headline: "The shop has sent you here the wrong way",
+        hint: "Nothing was charged. Come here from the shop's own page; it may lead back to its registered hosts only.",
     },
 };

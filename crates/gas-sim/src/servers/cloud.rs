@@ -7,7 +7,7 @@ use gas_api::company::{
     BelievedState, Nonces, NoncesWanted, QuoteMade, QuoteWanted, ReceiptBelieved, ReceiptReported,
     RecordsBelieved, RecordsReported, ReservationWanted, Reserved, Sale, SaleWanted, StateReported,
 };
-use gas_api::pay::{Tender, TenderWanted};
+use gas_api::pay::{Tender, TenderWanted, Way};
 use gas_cloud::{Answer, Cloud, CompanyPeer, Dispatch, Parts, PayPeer};
 use gas_http::{Clock, Problem};
 use gas_phone::Trust;
@@ -240,7 +240,7 @@ async fn ask_tender(
     vend: VendId,
     consent: Consent,
 ) -> Result<Vend, Problem> {
-    cloud.ask_tender(vend, consent).await?;
+    cloud.ask_tender(vend, consent, Way::Native).await?;
     for ms in DECIDES_MS {
         if let Some(vend) = cloud.tender_outcome(vend).await? {
             return Ok(vend);

@@ -1,4 +1,5 @@
 use gas_api::cloud::VendState;
+use gas_api::pay::Way;
 use gas_api::{HexBytes, Jws, PublicKeyHex, Want};
 use gas_statement::{Quote, Sha256Digest, Signed, SigningKey};
 use gas_tariff::{QuoteBasis, Tariff};
@@ -131,6 +132,7 @@ fn asked(row: &VendRow) -> Applied {
         row,
         Event::TenderAsked {
             quote_hash: row.vend.quote_hash(),
+            way: Way::Native,
         },
     )
 }
@@ -428,6 +430,7 @@ async fn an_effect_that_cannot_be_read_keeps_no_other_waiting() {
     let (fixture, row) = Fixture::with_vend().await;
     let asked = Event::TenderAsked {
         quote_hash: row.vend.quote_hash(),
+        way: Way::Native,
     };
     let applied = apply(&row, asked);
     let saved = fixture.store.save(change(&row, &applied, None)).await;
@@ -459,6 +462,7 @@ async fn what_a_clock_ahead_put_off_is_due_when_it_is_set_right() {
         }
         let asked = Event::TenderAsked {
             quote_hash: row.vend.quote_hash(),
+            way: Way::Native,
         };
         let applied = apply(&row, asked);
         let saved = fixture.store.save(change(&row, &applied, None)).await;

@@ -4,6 +4,7 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use gas_api::pay::Way;
 use gas_store::cloud::{Change, CloudStore, Saved};
 use gas_store::company::CompanyStore;
 use gas_store::pay::{NotificationId, PayStore};
@@ -30,7 +31,10 @@ fn the_cloud_is_ready_at_the_first_poll() {
     assert_eq!(made, Saved::Done);
     let row = at_once(store.find(facts.vend_id)).unwrap().unwrap();
     let quote_hash = facts.hash;
-    let asked = Event::TenderAsked { quote_hash };
+    let asked = Event::TenderAsked {
+        quote_hash,
+        way: Way::Native,
+    };
     let applied = row.vend.apply(asked, BEGIN).unwrap();
     let change = Change {
         before: &row,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use gas_api::cloud::VendState;
 use gas_api::company::BelievedState;
+use gas_api::pay::Way;
 use gas_api::{Digest, HexBytes, PublicKeyHex, codes};
 use gas_store::StoreError;
 use gas_store::cloud::{Change, CloudStore, NewNonce, Reading, Saved, VendRow};
@@ -141,6 +142,7 @@ impl<'a> Walk<'a> {
             },
             1 | 2 => Event::TenderAsked {
                 quote_hash: facts.hash,
+                way: Way::Native,
             },
             3..6 => Event::Reserved { attempt: count },
             6 => Event::TenderOpened {

@@ -6,6 +6,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod h5;
 mod refunds;
 
 use gas_tender_wechat::{

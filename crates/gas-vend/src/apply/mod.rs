@@ -44,7 +44,7 @@ impl Vend {
             return Ok(next);
         }
         match event {
-            Event::TenderAsked { quote_hash } => next.tender_asked(quote_hash)?,
+            Event::TenderAsked { quote_hash, way } => next.tender_asked(quote_hash, way)?,
             Event::Reserved { attempt } => next.reserved(attempt, now),
             Event::ReservationRefused { attempt, why } => next.reservation_refused(attempt, why),
             Event::IssuedBefore { attempt } => next.issued_before(attempt, now),

@@ -1,5 +1,5 @@
 use gas_api::cloud::Obstacle;
-use gas_api::pay::PaymentRequest;
+use gas_api::pay::{PaymentRequest, Way};
 use gas_api::{Digest, codes};
 use gas_units::UnixMillis;
 
@@ -28,7 +28,7 @@ const ASK_OPENING_TIMES: u32 = 10;
 const ASKED_AT_ONCE_MS: i64 = 3_000;
 
 impl Applied {
-    pub(super) fn tender_asked(&mut self, quote_hash: Digest) -> Result<(), Refused> {
+    pub(super) fn tender_asked(&mut self, quote_hash: Digest, way: Way) -> Result<(), Refused> {
         if quote_hash != self.vend.quote.hash {
             return Err(Refused::QuoteDiffers);
         }
@@ -36,10 +36,12 @@ impl Applied {
             Stage::Expired => return Err(Refused::QuoteExpired),
             Stage::Quoted(quoted) => match quoted.reserving {
                 Reserving::Nobody => quoted.attempts,
-                Reserving::Company | Reserving::Pay(_) => return Ok(()),
+                Reserving::Company | Reserving::Pay(_) => return self.asked_before(way, None),
             },
-            Stage::TenderRequested(_)
-            | Stage::TenderConfirmed(_)
+            Stage::TenderRequested(tender) => {
+                return self.asked_before(way, tender.request.as_ref());
+            }
+            Stage::TenderConfirmed(_)
             | Stage::TokenIssued(_)
             | Stage::Delivered(_)
             | Stage::Accepted(_) => return Ok(()),
@@ -51,11 +53,24 @@ impl Applied {
             reserving: Reserving::Company,
         });
         self.vend.obstacle = None;
+        self.vend.way = way;
         self.effects.push(Effect::Reserve {
             vend_id: self.vend.vend_id,
             attempt,
         });
         Ok(())
+    }
+
+    /// Payment was asked for before, maybe in a way that the provider does not offer. The payer's address is
+    /// that of the first time: the provider wants to be told the same again.
+    fn asked_before(&self, way: Way, request: Option<&PaymentRequest>) -> Result<(), Refused> {
+        let wanted = way.presentation();
+        let shown = request.is_some_and(|request| request.presentation == wanted);
+        if shown || wanted == self.vend.way.presentation() {
+            Ok(())
+        } else {
+            Err(Refused::PresentationDiffers)
+        }
     }
 
     pub(super) fn reserved(&mut self, attempt: u32, now: UnixMillis) {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gas_api::HexBytes;
 use gas_api::codes;
+use gas_api::pay::Way;
 use gas_token::{ReceiptResult, Tagged};
 use gas_units::UnixMillis;
 use gas_vend::{
@@ -400,7 +401,10 @@ impl Run<'_> {
         let quote_hash = quote_hash();
         if self.vend.state() == VendState::Quoted && !self.vend.awaits_tender() && *asked < 5 {
             *asked += 1;
-            self.live(Event::TenderAsked { quote_hash });
+            self.live(Event::TenderAsked {
+                quote_hash,
+                way: Way::Native,
+            });
             return;
         }
         if self.vend.payment_request().is_some() {

@@ -2,6 +2,7 @@
 //! the next question comes.
 
 use gas_api::codes;
+use gas_api::pay::Way;
 use gas_token::{ReceiptResult, ShortTag};
 use gas_vend::{Effect, Event, Refused, Vend};
 
@@ -24,6 +25,7 @@ fn changes_nothing(vend: &Vend, event: Event) {
 fn asked() -> Event {
     Event::TenderAsked {
         quote_hash: quote_hash(),
+        way: Way::Native,
     }
 }
 

@@ -12,3 +12,4 @@ mod orders;
 mod receipts;
 mod table;
 mod variants;
+mod ways;

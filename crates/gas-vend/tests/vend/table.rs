@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use gas_api::pay::Way;
 use gas_api::{Digest, codes};
 use gas_statement::Evidence;
 use gas_token::{Kind, Receipt, ReceiptResult, Seq, ShortTag, Tagged};
@@ -31,7 +32,10 @@ fn other_refund() -> RefundId {
 pub(crate) fn events() -> Vec<Step> {
     let other = Digest([0; 32]);
     let (asked, consented) = (
-        |quote_hash| Event::TenderAsked { quote_hash },
+        |quote_hash| Event::TenderAsked {
+            quote_hash,
+            way: Way::Native,
+        },
         |quote_hash| Event::Consented { quote_hash },
     );
     let delivered = |receipt| Event::ReceiptDelivered { receipt };
@@ -306,6 +310,7 @@ fn states() -> Vec<(&'static str, Vend)> {
         &quoted,
         Event::TenderAsked {
             quote_hash: quote_hash(),
+            way: Way::Native,
         },
     );
     let refused = Event::ReservationRefused {
@@ -448,6 +453,7 @@ fn every_event_does_in_every_state_what_the_table_says() {
 fn a_quote_that_the_company_has_forgotten_expires() {
     let asked = Event::TenderAsked {
         quote_hash: quote_hash(),
+        way: Way::Native,
     };
     let forgotten = Event::ReservationRefused {
         attempt: 1,

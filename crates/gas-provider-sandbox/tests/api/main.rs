@@ -2,6 +2,8 @@
 //! once. Requests are signed here, by hand, as the documentation says.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod h5;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
