@@ -399,6 +399,7 @@ class Radio:
                 "controllers": len(self.air.controllers),
                 "links": links,
                 "cut": self.air.cut,
+                "drop_after": self.air.drop_after,
             }
         raise ValueError(f"no such operation: {operation}")
 

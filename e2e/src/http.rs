@@ -1,46 +1,14 @@
 //! The servers as anyone may ask them, without a phone program.
 
-use anyhow::{Context as _, ensure};
-use gas_testbed::Part;
-use reqwest::{Client, Method, RequestBuilder};
+use anyhow::Context as _;
+use gas_testbed::{Answer, Part};
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
-use crate::{Household, VEND_MAX};
-
-/// How long one look at a vend waits for news, ms.
-const NEWS_WAIT_MS: u32 = 5_000;
-
-/// What a server answered.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// HTTP status.
-    pub status: u16,
-    /// The JSON in it; null where there is none.
-    pub body: Value,
-}
-
-impl Answer {
-    /// The body of a success.
-    ///
-    /// # Errors
-    /// When it is a refusal.
-    pub fn ok(self) -> anyhow::Result<Value> {
-        ensure!((200..300).contains(&self.status), "refused: {self:?}");
-        Ok(self.body)
-    }
-}
-
-async fn send(request: RequestBuilder) -> anyhow::Result<Answer> {
-    let response = request.send().await?;
-    let status = response.status().as_u16();
-    let text = response.text().await?;
-    let body = serde_json::from_str(&text).unwrap_or_default();
-    Ok(Answer { status, body })
-}
+use crate::Household;
 
 impl Household {
-    /// Asks a server, unsigned.
+    /// See [`gas_testbed::Run::ask`].
     ///
     /// # Errors
     /// When it does not answer.
@@ -51,13 +19,7 @@ impl Household {
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Answer> {
-        let url = format!("{}{path}", self.run.url(part)?);
-        let request = Client::new().request(method, url);
-        send(match body {
-            Some(body) => request.json(body),
-            None => request,
-        })
-        .await
+        self.run.ask(part, method, path, body).await
     }
 
     /// Asks the gas company as the cloud does.
@@ -68,7 +30,7 @@ impl Household {
         let file = self.run.part_dir(Part::Cloud).join("company.access-key");
         let access_key = std::fs::read_to_string(file)?;
         let url = format!("{}{path}", self.run.url(Part::Company)?);
-        send(Client::new().get(url).bearer_auth(access_key.trim())).await
+        Answer::to(Client::new().get(url).bearer_auth(access_key.trim())).await
     }
 
     /// Asks the gas company as its desk does.
@@ -86,7 +48,7 @@ impl Household {
         let request = Client::new()
             .request(method, url)
             .bearer_auth(access_key.trim());
-        send(match body {
+        Answer::to(match body {
             Some(body) => request.json(body),
             None => request,
         })
@@ -104,7 +66,7 @@ impl Household {
             .await
     }
 
-    /// Waits, by long polls, until the cloud shows the vend so.
+    /// See [`gas_testbed::Run::vend_when`].
     ///
     /// # Errors
     /// When that takes too long.
@@ -114,19 +76,10 @@ impl Household {
         what: &str,
         holds: impl Fn(&Value) -> bool,
     ) -> anyhow::Result<Value> {
-        let started = Instant::now();
-        let mut version = 0;
-        loop {
-            let vend = self.vend_after(vend_id, version, NEWS_WAIT_MS).await?;
-            if holds(&vend) {
-                return Ok(vend);
-            }
-            ensure!(started.elapsed() < VEND_MAX, "never {what}: {vend}");
-            version = vend["version"].as_u64().context("a vend without version")?;
-        }
+        self.run.vend_when(vend_id, what, holds).await
     }
 
-    /// The vend as soon as its version is above `version`, or after `wait_ms`.
+    /// See [`gas_testbed::Run::vend_after`].
     ///
     /// # Errors
     /// When the cloud does not show it.
@@ -136,26 +89,16 @@ impl Household {
         version: u64,
         wait_ms: u32,
     ) -> anyhow::Result<Value> {
-        let path = format!("/v1/vends/{vend_id}?after_version={version}&wait_ms={wait_ms}");
-        self.ask(Part::Cloud, Method::GET, &path, None).await?.ok()
+        self.run.vend_after(vend_id, version, wait_ms).await
     }
 
-    /// Pays at the cashier's page, as a person with a browser does.
+    /// Pays a payment request at the cashier's page ([`gas_testbed::Run::pay_at_cashier`]).
     ///
     /// # Errors
     /// When the page does not let them.
     pub async fn pay_at_cashier(&self, payment_request: &Value) -> anyhow::Result<()> {
         let link = payment_request["link"].as_str().context("no link to pay")?;
-        let page = Client::new().get(link).send().await?.error_for_status()?;
-        let mut button = page.url().clone();
-        button.set_query(None);
-        button.set_path(&format!("{}/pay", button.path()));
-        Client::new()
-            .post(button)
-            .send()
-            .await?
-            .error_for_status()?;
-        Ok(())
+        self.run.pay_at_cashier(link).await
     }
 
     /// What the provider knows of a refund.

@@ -4,31 +4,24 @@
 
 mod card_link;
 mod http;
-mod neighbour;
 mod phone;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use gas_testbed::{Part, Run, Settings};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::process::Command;
 
 pub use card_link::{CardLink, bytes};
-pub use http::Answer;
-pub use neighbour::Neighbour;
+pub use gas_testbed::{Answer, MeterNow, VEND_MAX, number};
 pub use phone::{Handset, Phone, RESUMABLE};
 
-/// How long a vend may take, faults and restarts included.
-pub const VEND_MAX: Duration = Duration::from_secs(120);
-
-/// The household's meter, and its card's Bluetooth address, as gas-testbed names them.
-pub const METER: &str = "26110000012345";
+/// The household's meter, and its card's Bluetooth address.
+pub const METER: &str = gas_testbed::HOME.meter;
 /// See [`METER`].
-pub const CARD: &str = "F0:26:11:00:00:42";
+pub const CARD: &str = gas_testbed::HOME.card_address;
 
 /// A running system in a directory of its own.
 pub struct Household {
@@ -37,15 +30,6 @@ pub struct Household {
     /// The household's phone.
     pub handset: Handset,
     dir: TempDir,
-}
-
-/// What the meter says of itself.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct MeterNow {
-    /// All that was ever credited, fen.
-    pub total: i64,
-    /// Sequence of the token last applied.
-    pub last_seq: i64,
 }
 
 impl Household {
@@ -100,31 +84,21 @@ impl Household {
         self.dir.path().join(name)
     }
 
-    /// What the meter says of itself, read past all protocols.
+    /// See [`Run::meter_now`].
     ///
     /// # Errors
     /// When the meter does not answer.
     pub async fn meter(&self) -> anyhow::Result<MeterNow> {
-        let shown = self.run.meter().await?;
-        Ok(MeterNow {
-            total: number(&shown, "total")?,
-            last_seq: number(&shown, "last_seq")?,
-        })
+        self.run.meter_now().await
     }
 
-    /// The payment server's trial balance, as `gas-pay book` prints it.
+    /// Starts the neighbour's meter and card on the same radio ([`gas_testbed::NEIGHBOUR`]).
     ///
     /// # Errors
-    /// When the program fails.
-    pub async fn book(&self) -> anyhow::Result<String> {
-        let program = PathBuf::from(self.run.pilotlight_program()).with_file_name("gas-pay");
-        let mut book = Command::new(program);
-        book.arg("book")
-            .arg("--data-dir")
-            .arg(self.run.part_dir(Part::Pay));
-        let printed = book.output().await?;
-        ensure!(printed.status.success(), "no book: {printed:?}");
-        Ok(String::from_utf8(printed.stdout)?)
+    /// When one does not start.
+    pub async fn start_neighbour(&mut self) -> anyhow::Result<()> {
+        self.run.add(&Part::NEIGHBOUR).await?;
+        self.run.start_all().await
     }
 
     /// Starts a top-up that pays by itself.
@@ -148,30 +122,17 @@ impl Household {
         }
     }
 
-    /// Holds a finished vend against the meter: Accepted, once, with exactly the amount.
+    /// See [`Run::expect_accepted`].
     ///
     /// # Errors
-    /// When anything else is the case.
+    /// When the meter has not exactly that.
     pub async fn expect_accepted(
         &self,
         vend: &Value,
         before: MeterNow,
         fen: i64,
     ) -> anyhow::Result<()> {
-        ensure!(
-            vend["state"] == "accepted",
-            "the vend is not accepted: {vend}"
-        );
-        let after = self.meter().await?;
-        ensure!(
-            after.total - before.total == fen,
-            "credited {before:?} -> {after:?}, paid {fen}"
-        );
-        ensure!(
-            after.last_seq == before.last_seq + 1,
-            "not one sale: {before:?} -> {after:?}"
-        );
-        Ok(())
+        self.run.expect_accepted(vend, before, fen).await
     }
 
     /// SIGKILL to a part while the phone stands still, and starts it again while the phone goes on.
@@ -185,13 +146,4 @@ impl Household {
         self.run.start(part).await?;
         Ok(())
     }
-}
-
-/// A number in what a part shows.
-///
-/// # Errors
-/// When it is not there.
-pub fn number(shown: &Value, name: &str) -> anyhow::Result<i64> {
-    let number = shown[name].as_i64();
-    number.with_context(|| format!("`{name}` is missing from {shown}"))
 }

@@ -3,9 +3,9 @@
 use std::fs;
 
 use anyhow::{Context as _, ensure};
-use e2e::{CARD, CardLink, Handset, Household, Neighbour};
+use e2e::{CARD, CardLink, Handset, Household};
 use gas_link::{Refusal, Status};
-use gas_testbed::Part;
+use gas_testbed::{NEIGHBOUR, Part};
 use gas_token::{Receipt, ReceiptResult, Tagged};
 use gas_units::MeterNumber;
 
@@ -46,18 +46,18 @@ async fn two_phones_deliver_the_same_token_and_it_counts_once() -> anyhow::Resul
 
 #[tokio::test]
 async fn a_token_credits_no_other_meter_and_only_as_it_was_sealed() -> anyhow::Result<()> {
-    let home = Household::start_still(0).await?;
+    let mut home = Household::start_still(0).await?;
     let before = home.meter().await?;
     let vend_id = home.handset.pay_only("20.00").await?;
     let top_up = home.handset.remembers(&vend_id)?;
     let token = top_up.vend().and_then(|vend| vend.token.clone());
     let token = token.context("no token")?.0;
 
-    let _neighbour = Neighbour::start(&home).await?;
-    let mut card = CardLink::to(&home, Neighbour::CARD.parse()?).await?;
+    home.start_neighbour().await?;
+    let mut card = CardLink::to(&home, NEIGHBOUR.card_address.parse()?).await?;
     let (status, body) = card.deliver(&token).await?;
     card.leave().await;
-    let meter: MeterNumber = Neighbour::METER.parse()?;
+    let meter: MeterNumber = NEIGHBOUR.meter.parse()?;
     ensure!(status == Status::WrongMeter, "at the neighbour: {status}");
     ensure!(body == meter.to_bcd(), "{body:?}");
 

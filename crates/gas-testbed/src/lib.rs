@@ -4,12 +4,20 @@
 //! commands and configurations of all parts are in one file, `parts.rs`.
 #![forbid(unsafe_code)]
 
+mod house;
+mod http;
 mod life;
+mod part;
 mod parts;
 mod ports;
 mod process;
 mod run;
+mod vend;
 
-pub use parts::{Part, Settings};
+pub use house::{HOME, House, NEIGHBOUR};
+pub use http::Answer;
+pub use part::Part;
+pub use parts::Settings;
 pub use process::Ready;
 pub use run::Run;
+pub use vend::{MeterNow, VEND_MAX, number};

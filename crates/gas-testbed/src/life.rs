@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::parts::{GAS_BEFORE, NEW_METER_REGISTER};
+use crate::house::{GAS_BEFORE, HOME, House};
 use crate::run::Run;
 
 impl Run {
@@ -16,7 +16,15 @@ impl Run {
     /// # Errors
     /// When the meter does not run or refuses the command.
     pub async fn at_meter(&self, op: &Value) -> anyhow::Result<Value> {
-        let socket = UnixStream::connect(self.site.meter_control()).await;
+        self.at_meter_of(HOME, op).await
+    }
+
+    /// As [`Run::at_meter`], at the meter of this house.
+    ///
+    /// # Errors
+    /// As [`Run::at_meter`].
+    pub async fn at_meter_of(&self, house: House, op: &Value) -> anyhow::Result<Value> {
+        let socket = UnixStream::connect(self.site.meter_control(house)).await;
         ask(socket.context("the meter does not run")?, op).await
     }
 
@@ -48,7 +56,7 @@ impl Run {
     pub async fn live_until_now(&self) -> anyhow::Result<()> {
         let state = self.meter().await?;
         let register: Volume = field(&state, "register_centi_m3")?;
-        if register != NEW_METER_REGISTER {
+        if register != HOME.register {
             return Ok(());
         }
         self.at_meter(&json!({"op": "burn", "centi_m3": GAS_BEFORE}))

@@ -1,5 +1,5 @@
 //! Starts all parts on one machine, each its own process: one top-up to watch (`demo`), or everything
-//! kept running (`up`).
+//! kept running (`up`), or commanded by another program (`serve`).
 #![forbid(unsafe_code)]
 
 mod bare_meter;
@@ -7,6 +7,7 @@ mod bench;
 mod demo;
 mod judge;
 mod screen;
+mod serve;
 mod up;
 
 use std::path::PathBuf;
@@ -35,7 +36,12 @@ enum Command {
         /// Where keys and data are; kept for the next start
         #[arg(long, default_value = "run")]
         run_dir: PathBuf,
+        /// Bluetooth for a browser, too: a D-Bus bus with BlueZ's face on the virtual radio
+        #[arg(long)]
+        browser: bool,
     },
+    /// Run a household for another program, a browser's test above all: JSON lines in and out
+    Serve(serve::Serve),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -50,15 +56,24 @@ enum Command {
 async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Demo(demo) => demo.run().await,
-        Command::Up { speed, run_dir } => {
+        Command::Up {
+            speed,
+            run_dir,
+            browser,
+        } => {
             up::up(
                 &run_dir,
                 Settings {
                     speed,
                     ..Settings::default()
                 },
+                browser,
             )
             .await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Serve(serve) => {
+            serve.run().await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Bench(bench::Bench::Vend(vend)) => {

@@ -10,6 +10,8 @@ use gas_units::{MeterNumber, Volume};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use crate::house::{HOME, House, NEIGHBOUR};
+use crate::part::Part;
 use crate::ports::Ports;
 
 /// The file that says that a folder is a run directory.
@@ -17,22 +19,6 @@ const PORTS_FILE: &str = "ports.json";
 
 /// What listens, and has a port for the life of the run directory.
 const LISTENERS: [&str; 6] = ["provider", "company", "pay", "cloud", "hci", "faults"];
-
-/// The one meter of the testbed.
-const METER: &str = "26110000012345";
-
-/// The card in it, and its Bluetooth address (static random).
-const CARD: &str = "2611000000000042";
-const CARD_ADDRESS: &str = "F0:26:11:00:00:42";
-
-/// The meter's register and balance when it was new. The register is that of the household's first day,
-/// less what it used in this year before (`life.rs`).
-pub(crate) const NEW_METER_REGISTER: Volume = Volume::from_centi_m3(964_200 - GAS_BEFORE);
-const NEW_METER_BALANCE_FEN: &str = "95000";
-
-/// What the household used in this year before its story begins, 0.01 m³: near the end of the first
-/// price tier, so that a quote has something to explain.
-pub(crate) const GAS_BEFORE: u32 = 33_000;
 
 /// With which the gas company's desk asks it for refunds, in the run directory.
 const DESK_KEY_FILE: &str = "desk.access-key";
@@ -42,78 +28,10 @@ const PROVISION_FILE: &str = "provision.json";
 const SERIAL_LINK: &str = "serial";
 const CONTROL_SOCKET: &str = "control";
 
-/// A program of the whole, running as long as the run does. In the order in which they start.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Part {
-    /// The payment provider (sandbox).
-    Provider,
-    /// The gas company's server.
-    Company,
-    /// The payment server.
-    Pay,
-    /// The cloud data server.
-    Cloud,
-    /// The virtual radio between card and phone.
-    Radio,
-    /// The gas meter.
-    Meter,
-    /// The card in the meter.
-    Card,
-}
-
-impl Part {
-    /// All of them, in the order in which they start.
-    pub const ALL: [Self; 7] = [
-        Self::Provider,
-        Self::Company,
-        Self::Pay,
-        Self::Cloud,
-        Self::Radio,
-        Self::Meter,
-        Self::Card,
-    ];
-
-    /// Its name, and that of its folder in the run directory.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Provider => "provider",
-            Self::Company => "company",
-            Self::Pay => "pay",
-            Self::Cloud => "cloud",
-            Self::Radio => "radio",
-            Self::Meter => "meter",
-            Self::Card => "card",
-        }
-    }
-
-    /// What it is, for people.
-    #[must_use]
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Provider => "payment provider (sandbox)",
-            Self::Company => "gas company server",
-            Self::Pay => "payment server",
-            Self::Cloud => "cloud data server",
-            Self::Radio => "virtual radio",
-            Self::Meter => "gas meter",
-            Self::Card => "card",
-        }
-    }
-
-    /// Whether others must be ready before it can start: the card opens the radio and the meter's port.
-    pub(crate) const fn needs_others(self) -> bool {
-        match self {
-            Self::Card => true,
-            Self::Provider
-            | Self::Company
-            | Self::Pay
-            | Self::Cloud
-            | Self::Radio
-            | Self::Meter => false,
-        }
-    }
-}
+/// The bus's socket, in its folder, and the longest path that a Unix socket can have (`unix(7)`, less the
+/// final zero).
+const BUS_SOCKET: &str = "socket";
+const SOCKET_PATH_MAX: usize = 107;
 
 /// How a run differs from the usual.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -127,6 +45,8 @@ pub struct Settings {
     pub notification_speedup: u32,
     /// Longest GATT value that the phone offers, 20..=244 bytes.
     pub phone_value_max: u16,
+    /// The ATT MTU that the browser's Bluetooth asks for, 23..=517.
+    pub browser_att_mtu: u16,
 }
 
 impl Default for Settings {
@@ -136,6 +56,7 @@ impl Default for Settings {
             days_lived: 7,
             notification_speedup: 30,
             phone_value_max: 244,
+            browser_att_mtu: 517,
         }
     }
 }
@@ -199,8 +120,10 @@ impl Site {
         } else if any(&[Part::Provider]) {
             self.init(Part::Provider).await?;
         }
-        if any(&[Part::Meter, Part::Card]) {
-            self.prepare_meter().await?;
+        for house in [HOME, NEIGHBOUR] {
+            if any(&[house.meter_part, house.card_part]) {
+                self.prepare_meter(house).await?;
+            }
         }
         Ok(())
     }
@@ -290,11 +213,11 @@ impl Site {
         Ok(AccessKey::read(&file)?)
     }
 
-    async fn prepare_meter(&self) -> anyhow::Result<()> {
-        let meter: MeterNumber = METER.parse().context("the testbed's meter number")?;
+    async fn prepare_meter(&self, house: House) -> anyhow::Result<()> {
+        let meter: MeterNumber = house.meter.parse().context("the testbed's meter number")?;
         self.init(Part::Company).await?;
-        let out = self.dir(Part::Meter).join(PROVISION_FILE);
-        self.add_meter(meter, NEW_METER_REGISTER, &out).await
+        let out = self.dir(house.meter_part).join(PROVISION_FILE);
+        self.add_meter(meter, house.register, &out).await
     }
 
     /// Has the gas company take on a meter; what the meter must know, its key among it, goes to `out`.
@@ -325,9 +248,13 @@ impl Site {
             Part::Company => ("gas-company", "serve"),
             Part::Pay => ("gas-pay", "serve"),
             Part::Cloud => ("gas-cloud", "serve"),
-            Part::Meter => return Ok(self.meter()),
-            Part::Card => return self.card(),
+            Part::Meter => return Ok(self.meter(HOME)),
+            Part::NeighbourMeter => return Ok(self.meter(NEIGHBOUR)),
+            Part::Card => return self.card(HOME),
+            Part::NeighbourCard => return self.card(NEIGHBOUR),
             Part::Radio => return self.radio(),
+            Part::Bus => return self.bus(),
+            Part::Bluez => return self.bluez(),
         };
         let mut command = self.program(program);
         command.arg(word).arg("--data-dir").arg(self.dir(part));
@@ -343,29 +270,34 @@ impl Site {
         Ok(command)
     }
 
-    fn meter(&self) -> Command {
-        let dir = self.dir(Part::Meter);
+    fn meter(&self, house: House) -> Command {
+        let dir = self.dir(house.meter_part);
+        let (days_lived, speed) = if house.lives {
+            (self.settings.days_lived, self.settings.speed)
+        } else {
+            (0, 0)
+        };
         let mut command = self.program("gas-meter");
         command.arg("run").arg("--data-dir").arg(&dir);
         command.arg("--provision").arg(dir.join(PROVISION_FILE));
         command.arg("--tty-link").arg(dir.join(SERIAL_LINK));
-        command.arg("--control").arg(self.meter_control());
+        command.arg("--control").arg(self.meter_control(house));
         command
             .arg("--usage")
             .arg(self.repository.join("data/household_gas_daily.csv"));
-        command.args(["--speed", &self.settings.speed.to_string()]);
-        let before_s = i64::from(self.settings.days_lived) * 86_400;
+        command.args(["--speed", &speed.to_string()]);
+        let before_s = i64::from(days_lived) * 86_400;
         let born = gas_http::now().plus_millis(-1000 * before_s).to_unix_time();
         command.args(["--start-time", &born.seconds().to_string()]);
-        command.args(["--start-register", &NEW_METER_REGISTER.to_string()]);
-        command.args(["--start-balance", NEW_METER_BALANCE_FEN]);
+        command.args(["--start-register", &house.register.to_string()]);
+        command.args(["--start-balance", &house.balance_fen.to_string()]);
         command
     }
 
     /// Takes away the name of a killed meter's line: the system gives its pseudo terminal to others, and
     /// the card must not talk to them.
-    pub(crate) fn cut_serial_line(&self) -> anyhow::Result<()> {
-        let link = self.dir(Part::Meter).join(SERIAL_LINK);
+    pub(crate) fn cut_serial_line(&self, meter: Part) -> anyhow::Result<()> {
+        let link = self.dir(meter).join(SERIAL_LINK);
         match fs::remove_file(&link) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(error).with_context(|| format!("cannot remove {}", link.display()))
@@ -376,25 +308,57 @@ impl Site {
     }
 
     /// Where a person at the meter is played.
-    pub(crate) fn meter_control(&self) -> PathBuf {
-        self.dir(Part::Meter).join(CONTROL_SOCKET)
+    pub(crate) fn meter_control(&self, house: House) -> PathBuf {
+        self.dir(house.meter_part).join(CONTROL_SOCKET)
     }
 
     pub(crate) const fn settings(&self) -> Settings {
         self.settings
     }
 
-    fn card(&self) -> anyhow::Result<Command> {
+    fn card(&self, house: House) -> anyhow::Result<Command> {
         let mut command = self.program("gas-card-linux");
         command
             .arg("run")
             .arg("--data-dir")
-            .arg(self.dir(Part::Card));
+            .arg(self.dir(house.card_part));
         command.args(["--hci", &format!("tcp:{}", self.address("hci")?)]);
         command
             .arg("--serial")
-            .arg(self.dir(Part::Meter).join(SERIAL_LINK));
-        command.args(["--card-number", CARD, "--address", CARD_ADDRESS]);
+            .arg(self.dir(house.meter_part).join(SERIAL_LINK));
+        command.args(["--card-number", house.card]);
+        command.args(["--address", house.card_address]);
+        Ok(command)
+    }
+
+    /// Where a browser of this run finds its Bluetooth, as `DBUS_SYSTEM_BUS_ADDRESS` says it.
+    pub(crate) fn bus_address(&self) -> anyhow::Result<String> {
+        let socket = self.dir(Part::Bus).join(BUS_SOCKET);
+        let socket = socket.to_str().context("the run directory is no UTF-8")?;
+        ensure!(
+            socket.len() <= SOCKET_PATH_MAX,
+            "{socket} is longer than a socket's path can be; use a shorter --run-dir"
+        );
+        Ok(format!("unix:path={socket}"))
+    }
+
+    fn bus(&self) -> anyhow::Result<Command> {
+        let mut command = Command::new("dbus-daemon");
+        command.args(["--nofork", "--nopidfile", "--nosyslog", "--print-address=1"]);
+        command
+            .arg("--config-file")
+            .arg(self.repository.join("testbed/bus.conf"));
+        command.arg("--address").arg(self.bus_address()?);
+        Ok(command)
+    }
+
+    fn bluez(&self) -> anyhow::Result<Command> {
+        let mut command = self.python("testbed/bluez")?;
+        command.args(["--hci", &self.address("hci")?]);
+        command.args(["--bus", &self.bus_address()?]);
+        command.args(["--bonds", "bonds.json"]);
+        let att_mtu = self.settings.browser_att_mtu.to_string();
+        command.args(["--att-mtu", &att_mtu]);
         Ok(command)
     }
 
@@ -428,7 +392,7 @@ impl Site {
         command
     }
 
-    fn program(&self, name: &str) -> Command {
+    pub(crate) fn program(&self, name: &str) -> Command {
         Command::new(self.programs.join(name))
     }
 
@@ -439,7 +403,13 @@ impl Site {
             Part::Company => "gas-company",
             Part::Pay => "gas-pay",
             Part::Cloud => "gas-cloud",
-            Part::Radio | Part::Meter | Part::Card => return Ok(Value::Null),
+            Part::Radio
+            | Part::Bus
+            | Part::Meter
+            | Part::NeighbourMeter
+            | Part::Card
+            | Part::NeighbourCard
+            | Part::Bluez => return Ok(Value::Null),
         };
         let mut command = self.program(program);
         command.arg("init").arg("--data-dir").arg(self.dir(part));

@@ -31,10 +31,15 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command` in `dir`, which becomes its working directory; its output goes to `dir`/log.
+    /// Starts `command` in `dir`, which becomes its working directory; its output goes to `dir`/log, and
+    /// `reads_ready` finds in it that the process is ready.
     ///
     /// A process that an earlier run left there is ended first.
-    pub(crate) async fn start(mut command: Command, dir: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        mut command: Command,
+        dir: &Path,
+        reads_ready: fn(&str) -> Option<Ready>,
+    ) -> anyhow::Result<Self> {
         end_leftover(dir).await?;
         let log = dir.join("log");
         let file = OpenOptions::new().create(true).append(true).open(&log);
@@ -58,7 +63,7 @@ impl Process {
             .take()
             .context("the standard output is not ours")?;
         let (told, ready) = oneshot::channel();
-        tokio::spawn(keep_output(stdout, file, told));
+        tokio::spawn(keep_output(stdout, file, told, reads_ready));
         Ok(Self {
             child,
             ready: Some(ready),
@@ -93,6 +98,12 @@ impl Process {
     /// Whether and how it has ended.
     pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = self.child.id().and_then(pid).context("it has ended")?;
+        Ok(kill_process(pid, signal)?)
     }
 
     /// SIGKILL, and waits until it is gone.
@@ -150,14 +161,19 @@ impl Process {
 }
 
 /// Keeps what a process prints in its log, and tells the first READY line.
-async fn keep_output(stdout: ChildStdout, mut log: File, told: oneshot::Sender<Ready>) {
+async fn keep_output(
+    stdout: ChildStdout,
+    mut log: File,
+    told: oneshot::Sender<Ready>,
+    reads_ready: fn(&str) -> Option<Ready>,
+) {
     let mut lines = BufReader::new(stdout).lines();
     let mut told = Some(told);
     while let Ok(Some(line)) = lines.next_line().await {
         if writeln!(log, "{line}").is_err() {
             return;
         }
-        if let Some(facts) = read_ready(&line)
+        if let Some(facts) = reads_ready(&line)
             && let Some(told) = told.take()
         {
             // Nobody may wait for it any more; the output is kept all the same.
@@ -167,7 +183,7 @@ async fn keep_output(stdout: ChildStdout, mut log: File, told: oneshot::Sender<R
 }
 
 /// The facts of a READY line; nothing for any other line.
-fn read_ready(line: &str) -> Option<Ready> {
+pub(crate) fn read_ready(line: &str) -> Option<Ready> {
     let mut words = line
         .split_ascii_whitespace()
         .skip_while(|word| *word != "READY");
@@ -245,7 +261,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let script =
             "echo hello; echo READY http=1.2.3.4:5; echo more >&2; exec cat /dev/zero >/dev/null";
-        let mut process = Process::start(shell(script), dir.path()).await.unwrap();
+        let mut process = Process::start(shell(script), dir.path(), read_ready)
+            .await
+            .unwrap();
         assert_eq!(process.wait_ready().await.unwrap()["http"], "1.2.3.4:5");
         assert_eq!(process.ended().unwrap(), None);
         // The system books the time when it interrupts the process, so the first may come a little later.
@@ -264,7 +282,9 @@ mod tests {
     async fn one_that_ends_before_it_is_ready_shows_its_log() {
         let dir = tempfile::tempdir().unwrap();
         let script = "echo the key file is gone >&2; exit 3";
-        let mut process = Process::start(shell(script), dir.path()).await.unwrap();
+        let mut process = Process::start(shell(script), dir.path(), read_ready)
+            .await
+            .unwrap();
         let error = process.wait_ready().await.unwrap_err().to_string();
         assert!(error.contains("the key file is gone"), "{error}");
         assert!(error.contains('3'), "{error}");
@@ -274,9 +294,13 @@ mod tests {
     async fn a_process_left_by_a_killed_run_is_ended_at_the_next_start() {
         let dir = tempfile::tempdir().unwrap();
         let script = "echo READY; exec cat /dev/zero >/dev/null";
-        let mut left = Process::start(shell(script), dir.path()).await.unwrap();
+        let mut left = Process::start(shell(script), dir.path(), read_ready)
+            .await
+            .unwrap();
         left.wait_ready().await.unwrap();
-        let mut next = Process::start(shell(script), dir.path()).await.unwrap();
+        let mut next = Process::start(shell(script), dir.path(), read_ready)
+            .await
+            .unwrap();
         next.wait_ready().await.unwrap();
         assert!(
             left.child

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -7,15 +7,19 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use gas_http::create_private_dir;
 use gas_units::{MeterNumber, Volume};
+use rustix::process::Signal;
 use tokio::process::Command;
 
-use crate::parts::{Part, Settings, Site};
+use crate::part::Part;
+use crate::parts::{Settings, Site};
 use crate::process::{Process, Ready};
 
 /// One run directory and the parts that run from it. Parts still running are killed when it is dropped.
 #[derive(Debug)]
 pub struct Run {
     pub(crate) site: Site,
+    /// What was set up, and starts with the run.
+    parts: BTreeSet<Part>,
     running: BTreeMap<Part, Process>,
     /// Held while this runs from the directory: two would take each other's ports and data.
     _lock: File,
@@ -28,7 +32,7 @@ impl Run {
     /// # Errors
     /// When a program is not built, its `init` fails, or the folder cannot be written.
     pub async fn setup(dir: &Path, settings: Settings) -> anyhow::Result<Self> {
-        Self::setup_some(dir, settings, &Part::ALL).await
+        Self::setup_some(dir, settings, &Part::USUAL).await
     }
 
     /// As [`Run::setup`], for some parts only. Servers come with the provider and with each other.
@@ -43,16 +47,31 @@ impl Run {
         create_private_dir(dir)?;
         let lock = lock(dir)?;
         let site = Site::open(dir.canonicalize()?, settings)?;
-        for part in Part::ALL {
+        for part in Part::USUAL {
             create_private_dir(&site.dir(part))?;
         }
         create_private_dir(&site.phone_dir())?;
-        site.prepare(parts).await?;
-        Ok(Self {
+        let mut run = Self {
             site,
+            parts: BTreeSet::new(),
             running: BTreeMap::new(),
             _lock: lock,
-        })
+        };
+        run.add(parts).await?;
+        Ok(run)
+    }
+
+    /// Sets more parts up. They start with [`Run::start_all`], or one by one.
+    ///
+    /// # Errors
+    /// As [`Run::setup`].
+    pub async fn add(&mut self, parts: &[Part]) -> anyhow::Result<()> {
+        for part in parts {
+            create_private_dir(&self.site.dir(*part))?;
+        }
+        self.site.prepare(parts).await?;
+        self.parts.extend(parts);
+        Ok(())
     }
 
     /// The run directory.
@@ -81,15 +100,36 @@ impl Run {
         self.site.url(part.name())
     }
 
-    /// Starts every part that does not run, in order, and waits until all are ready. A new meter gets its
+    /// The parts that were set up, in the order in which they start.
+    pub fn parts(&self) -> impl Iterator<Item = Part> {
+        self.parts.iter().copied()
+    }
+
+    /// Where a browser finds its Bluetooth, as `DBUS_SYSTEM_BUS_ADDRESS` says it.
+    ///
+    /// # Errors
+    /// When the path of the run directory is too long for a socket.
+    pub fn bus_address(&self) -> anyhow::Result<String> {
+        self.site.bus_address()
+    }
+
+    /// The port at which the radio is told to misbehave (see `testbed/radio.py`).
+    ///
+    /// # Errors
+    /// When the run directory knows of none.
+    pub fn faults_address(&self) -> anyhow::Result<String> {
+        self.site.address("faults")
+    }
+
+    /// Starts every part that was set up and does not run, in order, and waits until all are ready. A new meter gets its
     /// past ([`Run::live_until_now`]) before the card first reads it.
     ///
     /// # Errors
     /// When one does not become ready; the error shows the end of its log.
     pub async fn start_all(&mut self) -> anyhow::Result<()> {
         // Those whose ports are all that others need of them start side by side.
-        let (needing, others): (Vec<Part>, Vec<Part>) = Part::ALL
-            .into_iter()
+        let (needing, others): (Vec<Part>, Vec<Part>) = self
+            .parts()
             .filter(|part| !self.running.contains_key(part))
             .partition(|part| part.needs_others());
         self.start_group(others).await?;
@@ -129,7 +169,7 @@ impl Run {
             part.name()
         );
         let command = self.site.start_command(part)?;
-        let process = Process::start(command, &self.site.dir(part)).await;
+        let process = Process::start(command, &self.site.dir(part), part.reads_ready()).await;
         self.running.insert(
             part,
             process.with_context(|| format!("{} did not start", part.name()))?,
@@ -159,10 +199,21 @@ impl Run {
             .remove(&part)
             .with_context(|| format!("{} does not run", part.name()))?;
         process.kill9().await?;
-        if part == Part::Meter {
-            self.site.cut_serial_line()?;
+        if matches!(part, Part::Meter | Part::NeighbourMeter) {
+            self.site.cut_serial_line(part)?;
         }
         Ok(())
+    }
+
+    /// Sends a running part a signal, like SIGSTOP.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn signal(&self, part: Part, signal: Signal) -> anyhow::Result<()> {
+        let process = self.running.get(&part);
+        process
+            .with_context(|| format!("{} does not run", part.name()))?
+            .signal(signal)
     }
 
     /// SIGTERM, and waits until the part has ended.

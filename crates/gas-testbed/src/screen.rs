@@ -16,7 +16,8 @@ pub(crate) fn progress(line: &str) -> io::Result<()> {
 /// Starts everything, and says so while it does.
 pub(crate) async fn start_all(run: &mut Run) -> anyhow::Result<()> {
     let started = Instant::now();
-    let titles = Part::ALL.map(Part::title).join(", ");
+    let titles: Vec<&str> = run.parts().map(Part::title).collect();
+    let titles = titles.join(", ");
     progress(&format!("Starting {titles} ..."))?;
     run.start_all().await?;
     let seconds = started.elapsed().as_millis();

@@ -10,10 +10,19 @@ use crate::screen::{progress, show, start_all, until_stopped};
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Keeps everything running until Ctrl-C.
-pub(crate) async fn up(dir: &Path, settings: Settings) -> anyhow::Result<()> {
+pub(crate) async fn up(dir: &Path, settings: Settings, browser: bool) -> anyhow::Result<()> {
     let mut run = Run::setup(dir, settings).await?;
+    if browser {
+        run.add(&Part::BROWSER_RADIO).await?;
+    }
     start_all(&mut run).await?;
     how_to_go_on(&run)?;
+    if browser {
+        show(&format!(
+            "\nA browser on this radio:\n  DBUS_SYSTEM_BUS_ADDRESS={} chromium --enable-blink-features=WebBluetooth",
+            run.bus_address()?
+        ))?;
+    }
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let stopped = until_stopped();
