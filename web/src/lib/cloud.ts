@@ -1,0 +1,172 @@
+// The cloud, as this page asks it.
+import { type PhoneKey, type Problem, type Vend } from './core';
+import { Live } from './live';
+
+/** Longest that one question takes, ms: the cloud's own limit is 30 s. */
+const ANSWER_MS = 40_000;
+/** How long one look at a vend waits for news, ms; the cloud takes at most 25 s. */
+const NEWS_MS = 20_000;
+
+/** The cloud gave no answer that can be used: nothing is lost, ask again by the same id. */
+export class CloudError extends Error {
+  constructor(
+    /** `unreachable`: whether it did anything is unknown. `not_now`: it says so itself. `refused`: it will not. */
+    readonly kind: 'unreachable' | 'not_now' | 'refused',
+    readonly problem?: Problem,
+    cause?: unknown,
+  ) {
+    super(`cloud: ${kind}${problem ? ` (${problem.code})` : ''}`, { cause });
+    this.name = 'CloudError';
+  }
+}
+
+/** An answer about a vend is news of it, or a refusal. */
+export type VendAnswer = { vend: string } | { problem: string };
+
+export interface Enrolment {
+  enrolled_at_ms: number;
+  waiting?: string;
+}
+
+export interface VendSummary {
+  vend_id: string;
+  state: Vend['state'];
+  begun_at_ms: number;
+  want: Vend['want'];
+}
+
+export interface MeterShown {
+  meter: string;
+  state?: {
+    unit: 'fen' | 'centi_cubic_metre';
+    balance: number;
+    register_centi_m3: number;
+    flags: number;
+    battery_percent?: number;
+    believed_at_ms: number;
+  };
+  vends: VendSummary[];
+}
+
+export class Cloud {
+  readonly #live = new Live();
+
+  constructor(private readonly key: PhoneKey) {}
+
+  keys(): Promise<string> {
+    return this.#text('GET', '/v1/keys');
+  }
+
+  async nonce(meter: string): Promise<string> {
+    const wanted = { meter, phone_key: this.key.id() };
+    return (JSON.parse(await this.#text('POST', '/v1/nonces', wanted)) as { ask: string }).ask;
+  }
+
+  begin(id: string, wanted: object): Promise<VendAnswer> {
+    return this.#vend('PUT', id, '', wanted);
+  }
+
+  openTender(id: string, consent: object): Promise<VendAnswer> {
+    return this.#vend('POST', id, '/tender', consent);
+  }
+
+  confirm(id: string, consent: object): Promise<VendAnswer> {
+    return this.#vend('POST', id, '/confirmation', consent);
+  }
+
+  putReceipt(id: string, receipt: object): Promise<VendAnswer> {
+    return this.#vend('PUT', id, '/receipt', receipt);
+  }
+
+  /** The vend as it stands (`afterVersion` 0), or as soon as there is news. */
+  async follow(id: string, afterVersion: number, signal?: AbortSignal): Promise<VendAnswer> {
+    if (afterVersion > 0) {
+      const vend = await this.#live.after(id, afterVersion, signal);
+      if (vend !== undefined) return { vend };
+    }
+    const wait = afterVersion === 0 ? 0 : NEWS_MS;
+    return await this.#vend('GET', id, `?after_version=${afterVersion}&wait_ms=${wait}`, undefined, signal);
+  }
+
+  /** No vend is followed any more. */
+  unfollow(): void {
+    this.#live.close();
+  }
+
+  async enrol(meter: string, status: string): Promise<Enrolment> {
+    const path = `/v1/enrolments/${this.key.id()}`;
+    return JSON.parse(await this.#signed('PUT', path, { meter, status })) as Enrolment;
+  }
+
+  async forget(meter: string): Promise<void> {
+    await this.#signed('DELETE', `/v1/enrolments/${this.key.id()}`, { meter });
+  }
+
+  async putTokenReceipt(meter: string, seq: number, receipt: string): Promise<{ waiting?: string }> {
+    const path = `/v1/meters/${meter}/tokens/${seq}/receipt`;
+    return JSON.parse(await this.#text('PUT', path, { receipt })) as { waiting?: string };
+  }
+
+  async putRecords(meter: string, records: string[]): Promise<void> {
+    await this.#signed('PUT', `/v1/meters/${meter}/records`, { records });
+  }
+
+  async meter(meter: string): Promise<MeterShown> {
+    return JSON.parse(await this.#signed('GET', `/v1/meters/${meter}`)) as MeterShown;
+  }
+
+  async #vend(method: string, id: string, rest: string, body?: object, signal?: AbortSignal): Promise<VendAnswer> {
+    try {
+      return { vend: await this.#text(method, `/v1/vends/${id}${rest}`, body, undefined, signal) };
+    } catch (error) {
+      if (error instanceof CloudError && error.kind === 'refused') return { problem: JSON.stringify(error.problem) };
+      throw error;
+    }
+  }
+
+  /** A request that proves which phone sends it. */
+  #signed(method: string, path: string, body?: object): Promise<string> {
+    const bytes = new TextEncoder().encode(body ? JSON.stringify(body) : '');
+    const header = this.key.header(method, path, bytes, Date.now());
+    return this.#text(method, path, body, { 'Pilotlight-Phone': header });
+  }
+
+  async #text(
+    method: string,
+    path: string,
+    body?: object,
+    headers: Record<string, string> = {},
+    signal?: AbortSignal,
+  ): Promise<string> {
+    const limit = AbortSignal.timeout(ANSWER_MS);
+    const request: RequestInit = {
+      method,
+      headers: body ? { ...headers, 'Content-Type': 'application/json' } : headers,
+      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      cache: 'no-store',
+    };
+    if (body) request.body = JSON.stringify(body);
+    let status: number;
+    let text: string;
+    try {
+      const response = await fetch(path, request);
+      status = response.status;
+      text = await response.text();
+    } catch (error) {
+      throw new CloudError('unreachable', undefined, error);
+    }
+    if (status >= 200 && status < 300) return text;
+    const problem = problemIn(text);
+    if (!problem) throw new CloudError('unreachable', undefined, new Error(`HTTP ${status}`));
+    throw new CloudError(status >= 500 || status === 429 ? 'not_now' : 'refused', problem);
+  }
+}
+
+function problemIn(text: string): Problem | undefined {
+  try {
+    const problem = JSON.parse(text) as Partial<Problem>;
+    return typeof problem.code === 'string' && typeof problem.detail === 'string' ? (problem as Problem) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,234 @@
+// The phone's core (crates/gas-phone-wasm) and the TypeScript of the JSON that it gives out.
+import init from '../core/gas_phone_wasm.js';
+
+export {
+  CardRequest,
+  CardResponse,
+  Carry,
+  Exchange,
+  History,
+  PhoneKey,
+  TopUp,
+  Trust,
+  card_report,
+  info,
+  profile,
+  prove,
+  status,
+} from '../core/gas_phone_wasm.js';
+
+let started: Promise<unknown> | undefined;
+
+/** Loads the core once. Everything else here needs it. */
+export async function startCore(): Promise<void> {
+  started ??= init();
+  await started;
+}
+
+/** Fen, 0.01 m³, ms and hexadecimal are what their names say; all numbers are integers. */
+export type Want = { amount_fen: number } | { volume_centi_m3: number };
+
+export type VendState =
+  | 'quoted'
+  | 'tender_requested'
+  | 'expired'
+  | 'tender_confirmed'
+  | 'token_issued'
+  | 'delivered'
+  | 'accepted'
+  | 'refund_pending'
+  | 'refunded';
+
+export type Presentation = 'native' | 'h5';
+
+export interface PaymentRequest {
+  provider: string;
+  presentation: Presentation;
+  code_url?: string;
+  link?: string;
+  amount_fen: number;
+  expires_at_ms: number;
+}
+
+export interface Problem {
+  status: number;
+  code: string;
+  title: string;
+  detail: string;
+  hint?: string;
+  vend_id?: string;
+  waiting?: string;
+}
+
+export interface Vend {
+  vend_id: string;
+  meter: string;
+  want: Want;
+  state: VendState;
+  version: number;
+  quote: string;
+  quote_hash: string;
+  payment_request?: PaymentRequest;
+  payment?: string;
+  token?: string;
+  receipt?: string;
+  settlement?: string;
+  refunded?: string;
+  timeline: { state: VendState; at_ms: number }[];
+  obstacle?: { code: string; detail: string; vend_id?: string };
+}
+
+export type Unit = 'fen' | 'centi_cubic_metre';
+
+export interface QuoteLine {
+  kind: 'arrears' | 'rounding' | { tier: number };
+  from_centi_m3: number;
+  to_centi_m3: number;
+  price_fen_per_m3: number;
+  /** 0.01 fen. */
+  amount_centi_fen: number;
+}
+
+export interface Quote {
+  vend_id: string;
+  meter: string;
+  explanation: {
+    tariff: { version: number; bounds_centi_m3: [number, number]; prices_fen_per_m3: number[] };
+    basis: { unit: Unit; register_centi_m3: number; balance: number };
+    want: Want;
+    position_centi_m3: number;
+    lines: QuoteLine[];
+    payable_fen: number;
+    credit: number;
+  };
+  created_at_ms: number;
+  valid_until_ms: number;
+}
+
+/** A vend as this phone remembers it, with its quote, which was verified. */
+export interface TopUpShown {
+  vend_id: string;
+  meter: string;
+  want: Want;
+  begun_at_ms: number;
+  is_open: boolean;
+  may_be_paid: boolean;
+  vend?: Vend;
+  quote?: Quote;
+}
+
+export interface ReceiptFile {
+  format: string;
+  vend_id: string;
+  meter: string;
+  quote: string;
+  payment: string;
+  issue?: string;
+  settlement?: string;
+  token?: string;
+  receipt?: string;
+  refund_order?: string;
+  refunded?: string;
+}
+
+export type Ending =
+  | { ending: 'accepted'; receipt: ReceiptFile }
+  | { ending: 'refund_pending'; receipt: ReceiptFile }
+  | { ending: 'refunded'; receipt: ReceiptFile }
+  | { ending: 'declined' }
+  | { ending: 'refused'; problem: Problem }
+  | { ending: 'expired' };
+
+export type Step =
+  | { step: 'read_status' }
+  | { step: 'begin'; body: object }
+  | { step: 'offer' }
+  | { step: 'open_tender'; body: { quote_hash: string }; after_ms: number }
+  | { step: 'pay'; request: PaymentRequest }
+  | { step: 'confirm'; body: object }
+  | { step: 'follow'; after_version: number }
+  | { step: 'name_delivery' }
+  | { step: 'ask_card'; delivers: boolean; after_ms: number }
+  | { step: 'upload_receipt'; body: object }
+  | { step: 'end'; ending: Ending };
+
+export type CarryStep =
+  | { step: 'name_delivery' }
+  | { step: 'ask_card'; after_ms: number }
+  | { step: 'upload'; seq: number; receipt: string }
+  | { step: 'read_again' };
+
+/** Why an event changed nothing. */
+export interface Unapplied {
+  code: 'distrust' | 'refused' | 'other_meter' | 'meter_refused' | 'card' | 'unexpected';
+  detail: string;
+  problem?: Problem;
+  meter?: string;
+}
+
+export interface MeterStatus {
+  meter: string;
+  last_seq: number;
+  total: number;
+  balance: number;
+  register_centi_m3: number;
+  /** Seconds since 1970, by the meter's clock. */
+  meter_time: number;
+  flags: number;
+  battery_percent: number;
+}
+
+/** Bits of a status's flags (docs/protocols/token.md). */
+export const flags = {
+  valveClosed: 0x01,
+  valveArmed: 0x02,
+  batteryLow: 0x04,
+  clockLost: 0x08,
+  tampered: 0x10,
+  valveFault: 0x20,
+} as const;
+
+export interface CardReport {
+  firmware: [number, number, number];
+  meter: string | null;
+  answered_s_ago: number | null;
+}
+
+export interface CardInfo {
+  card_name: string;
+  needs_pairing: boolean;
+  token_waits: boolean;
+  meter_answered: boolean;
+}
+
+export interface Reading {
+  number: number;
+  /** Seconds since 1970, by the meter's clock. */
+  time: number;
+  register_centi_m3: number;
+  balance: number;
+}
+
+/** Card status codes that the page acts on (docs/protocols/link.md section 4). */
+export const cardCode = {
+  ok: 0x00,
+  inProgress: 0x01,
+  busy: 0x15,
+  pairingRequired: 0x17,
+  meterSilent: 0x20,
+  wrongMeter: 0x22,
+  meterGarbled: 0x23,
+} as const;
+
+/** Random bytes, for ids. */
+export function random(length: number): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(length));
+}
+
+export function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+export function fromHex(hex: string): Uint8Array {
+  return Uint8Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+}

@@ -1,0 +1,397 @@
+// This phone: its meters, its vends, what it is doing just now. Screens show it and call it; it calls nothing of theirs.
+import { catchUp } from './catch-up';
+import { Cloud } from './cloud';
+import {
+  History,
+  PhoneKey,
+  type PaymentRequest,
+  type Presentation,
+  type Quote,
+  type Reading,
+  type Step,
+  TopUp,
+  type TopUpShown,
+  Trust,
+  type Vend,
+  type Want,
+  prove,
+  random,
+  startCore,
+} from './core';
+import { Card } from './link/card';
+import { type CardDoor, LinkError, type Radio } from './link/card-link';
+import { type KnownMeter, type SavedTopUp, Store } from './store';
+import { type Progress, pause, upload, visit } from './visit';
+import { type Doing, type Host, type Outcome, type Trouble, Walk, troubleOf } from './walk';
+
+/** How often a meter is visited when links break off, and how long to wait between, ms. */
+const VISITS = 4;
+const VISIT_AGAIN_MS = 700;
+
+/** A vend, and what is being done for it just now. */
+export interface Work {
+  vend_id: string;
+  shown: TopUpShown | undefined;
+  doing: Doing | undefined;
+  /** The quote that waits for the user's word. */
+  offer: { quote: Quote; answer: (agreed: boolean) => void } | undefined;
+  /** The payment request that waits for the payer. */
+  payment: { request: PaymentRequest; paid: () => void } | undefined;
+  outcome: Outcome | undefined;
+}
+
+/** Something at the meter that is no vend. */
+export interface Visit {
+  progress: Progress | { doing: 'reaching_card' } | undefined;
+  trouble: Trouble | undefined;
+  is_over: boolean;
+}
+
+export interface ShownTopUp {
+  saved: SavedTopUp;
+  shown: TopUpShown;
+}
+
+export class Phone {
+  meters = $state<KnownMeter[]>([]);
+  topUps = $state<ShownTopUp[]>([]);
+  work = $state<Work | undefined>();
+  visiting = $state<Visit | undefined>();
+  /** Which meter is shown. */
+  current = $state<string | undefined>();
+  online = $state(navigator.onLine);
+  /** Whether this browser can talk to a card. */
+  readonly canReachCards: boolean;
+
+  #door: CardDoor | undefined;
+  #walk: Walk | undefined;
+  #walked: Promise<void> = Promise.resolve();
+
+  private constructor(
+    private readonly store: Store,
+    private readonly cloud: Cloud,
+    private readonly trust: Trust,
+    private readonly radio: Radio,
+  ) {
+    this.canReachCards = radio.available;
+    addEventListener('online', () => {
+      this.online = true;
+      void this.catchUp();
+    });
+    addEventListener('offline', () => {
+      this.online = false;
+    });
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState === 'visible') void this.catchUp();
+    });
+  }
+
+  /** Starts: the first time it needs the cloud, for the keys with which everything is checked. */
+  static async start(radio: Radio): Promise<Phone> {
+    await startCore();
+    const store = await Store.open();
+    const secret = await store.setting('phone_key', () => Array.from(random(32)));
+    const cloud = new Cloud(new PhoneKey(Uint8Array.from(secret)));
+    const keys = await store.setting('keys', () => cloud.keys());
+    const phone = new Phone(store, cloud, new Trust(keys), radio);
+    await phone.#load();
+    void navigator.storage?.persist?.();
+    return phone;
+  }
+
+  async #load(): Promise<void> {
+    this.meters = await this.store.meters();
+    this.current = await this.store.setting<string>('current_meter', () => this.meters[0]?.meter ?? '');
+    if (!this.meters.some((known) => known.meter === this.current)) this.current = this.meters[0]?.meter;
+    const saved = await this.store.topUps();
+    this.topUps = saved.map((one) => ({ saved: one, shown: this.#shown(one) }));
+    this.#sort();
+  }
+
+  get meter(): KnownMeter | undefined {
+    return this.meters.find((known) => known.meter === this.current);
+  }
+
+  /** Vends that are not over, newest first. */
+  get open(): ShownTopUp[] {
+    return this.topUps.filter(({ saved }) => !saved.is_over);
+  }
+
+  readingsOf(known: KnownMeter): Reading[] {
+    const history = History.load(known.history);
+    const readings = JSON.parse(history.readings()) as Reading[];
+    history.free();
+    return readings;
+  }
+
+  async show(meter: string): Promise<void> {
+    this.current = meter;
+    await this.store.keep('current_meter', meter);
+  }
+
+  async rename(meter: string, name: string): Promise<void> {
+    const known = this.meters.find((one) => one.meter === meter);
+    if (!known) return;
+    known.name = name;
+    await this.store.saveMeter(known);
+  }
+
+  /** Forgets a meter here, and that this phone may see its data. */
+  async forget(meter: string): Promise<void> {
+    await this.cloud.forget(meter).catch(() => {});
+    await this.store.dropMeter(meter);
+    await this.#load();
+  }
+
+  /** Lets the user choose a card; call it from a tap. */
+  async chooseCard(): Promise<void> {
+    this.#door = await this.radio.choose();
+  }
+
+  get hasCard(): boolean {
+    return this.#door !== undefined;
+  }
+
+  /** Reads the meter: from a tap, since a card may have to be chosen. */
+  async read(): Promise<void> {
+    const doing: Visit = $state({ progress: { doing: 'reaching_card' }, trouble: undefined, is_over: false });
+    this.visiting = doing;
+    try {
+      if (!this.#door) await this.chooseCard();
+      if (!this.#door) return;
+      await this.#visit(this.#door, doing);
+      await this.refresh();
+    } catch (error) {
+      doing.trouble = troubleOf(error);
+    } finally {
+      doing.is_over = true;
+    }
+  }
+
+  /** A link that breaks off costs what was not fetched yet only: the next one goes on there. */
+  async #visit(door: CardDoor, doing: Visit): Promise<void> {
+    for (let left = VISITS; ; left -= 1) {
+      try {
+        await this.#visitOnce(door, doing);
+        return;
+      } catch (error) {
+        const passes =
+          error instanceof LinkError && ['link_lost', 'link_stalled', 'out_of_reach'].includes(error.trouble);
+        if (!passes || left === 1) throw error;
+        doing.progress = { doing: 'reaching_card' };
+        await pause(VISIT_AGAIN_MS);
+      }
+    }
+  }
+
+  async #visitOnce(door: CardDoor, doing: Visit): Promise<void> {
+    const card = await Card.reach(door);
+    try {
+      await visit(card, this.cloud, this.store, (progress) => {
+        doing.progress = progress;
+      });
+      if (card.meter !== null) await this.show(card.meter);
+    } finally {
+      await card.leave();
+      await this.#load();
+    }
+  }
+
+  /** The visit that is over has been seen. */
+  putAway(): void {
+    if (this.visiting?.is_over) this.visiting = undefined;
+  }
+
+  /** Reads the meter of another card than the one chosen before. */
+  async readOther(): Promise<void> {
+    this.#door = undefined;
+    await this.read();
+  }
+
+  /** Begins a vend for a meter and walks it as far as it goes. */
+  async topUp(meter: string, want: Want): Promise<void> {
+    const topUp = TopUp.begin(meter, JSON.stringify(want), Date.now(), random(10));
+    const saved: SavedTopUp = {
+      vend_id: topUp.id,
+      meter,
+      begun_at_ms: Date.now(),
+      saved: topUp.save(),
+      is_over: false,
+    };
+    await this.store.saveTopUp(saved);
+    await this.#walkOn(topUp, saved);
+  }
+
+  /** Goes on with a vend, from where it was; `returned` from the cashier, where the user has said that it is paid. */
+  async goOn(vendId: string, returned = false): Promise<void> {
+    await this.#stopWalk();
+    const saved = this.topUps.find((one) => one.saved.vend_id === vendId)?.saved;
+    if (!saved) return;
+    await this.#walkOn(TopUp.load(saved.saved), { ...saved }, returned);
+  }
+
+  /** What walked before saves once more as it stops, and lets the card go. */
+  async #stopWalk(): Promise<void> {
+    this.#walk?.stop();
+    await this.#walked;
+  }
+
+  /** Leaves the vend that is being walked; it stays as it is. */
+  leave(): void {
+    this.#walk?.stop();
+    this.work = undefined;
+  }
+
+  async #walkOn(topUp: TopUp, saved: SavedTopUp, returned = false): Promise<void> {
+    await this.#stopWalk();
+    const work: Work = $state({
+      vend_id: saved.vend_id,
+      shown: undefined,
+      doing: undefined,
+      offer: undefined,
+      payment: undefined,
+      outcome: undefined,
+    });
+    this.work = work;
+    const lock = await navigator.wakeLock?.request('screen').catch(() => undefined);
+    const walk = new Walk(topUp, this.trust, this.cloud, this.store, this.#host(work, returned), saved);
+    this.#walk = walk;
+    try {
+      const walked = walk.run();
+      this.#walked = walked.then(
+        () => {},
+        () => {},
+      );
+      work.outcome = await walked;
+    } catch (error) {
+      work.outcome = { outcome: 'unfinished', trouble: { kind: 'unknown', error } };
+    } finally {
+      work.doing = undefined;
+      work.offer = undefined;
+      work.payment = undefined;
+      topUp.free();
+      await lock?.release();
+      if (work.outcome?.outcome === 'ended') await this.#load();
+      if (work.outcome?.outcome === 'ended') void this.refresh();
+    }
+  }
+
+  #host(work: Work, returned: boolean): Host {
+    return {
+      door: () => this.#door,
+      offer: (quote) =>
+        new Promise((resolve) => {
+          work.offer = {
+            quote,
+            answer: (agreed) => {
+              work.offer = undefined;
+              resolve(agreed);
+            },
+          };
+        }),
+      presentation: (): Presentation => this.presentation,
+      pay: (request, until) =>
+        new Promise((resolve) => {
+          const done = () => {
+            work.payment = undefined;
+            resolve();
+          };
+          if (returned) {
+            done();
+            return;
+          }
+          work.payment = { request, paid: done };
+          until.addEventListener('abort', done, { once: true });
+        }),
+      tell: (doing) => {
+        work.doing = doing;
+      },
+      changed: (shown, saved) => {
+        work.shown = shown;
+        this.#put({ saved: { ...saved }, shown });
+      },
+    };
+  }
+
+  /** How the next payment request is to be shown: on this phone, or as a QR code for another device or payer. */
+  presentation = $state<Presentation>('h5');
+
+  /** What the cloud knows of the meter that is shown, where this phone may see it. */
+  async refresh(): Promise<void> {
+    const known = this.meter;
+    if (!known?.status?.enrolled) return;
+    try {
+      known.cloud = await this.cloud.meter(known.meter);
+      await this.store.saveMeter(known);
+    } catch {
+      // What was shown before stays, with its age.
+    }
+  }
+
+  /** Sends what waits, and looks at vends that may have news: at the start, and whenever the internet is back. */
+  async catchUp(): Promise<void> {
+    for (const known of this.meters) await upload(this.cloud, known, this.store).catch(() => {});
+    for (const { saved } of this.open) {
+      if (this.#isWalking(saved.vend_id)) continue;
+      await this.#catchUpWith({ ...saved }).catch(() => {});
+    }
+    await this.refresh();
+  }
+
+  async #catchUpWith(saved: SavedTopUp): Promise<void> {
+    const topUp = TopUp.load(saved.saved);
+    try {
+      await catchUp(topUp, this.trust, this.cloud, async () => {
+        // The user has taken it up meanwhile.
+        if (this.#isWalking(saved.vend_id)) throw new Error('walked');
+        saved.saved = topUp.save();
+        const step = JSON.parse(topUp.next(this.trust)) as Step;
+        if (step.step === 'end' && 'receipt' in step.ending) {
+          saved.receipt = step.ending.receipt;
+          saved.is_over = step.ending.ending !== 'refund_pending';
+        }
+        await this.store.saveTopUp(saved);
+        this.#put({ saved: { ...saved }, shown: JSON.parse(topUp.view(this.trust)) as TopUpShown });
+      });
+    } finally {
+      topUp.free();
+    }
+  }
+
+  #isWalking(vendId: string): boolean {
+    return this.work?.vend_id === vendId && this.work.outcome === undefined;
+  }
+
+  /** Whether a receipt holds, checked here, without network. */
+  holds(saved: SavedTopUp): boolean {
+    try {
+      prove(JSON.stringify(saved.receipt), this.trust);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #put(one: ShownTopUp): void {
+    const place = this.topUps.findIndex(({ saved }) => saved.vend_id === one.saved.vend_id);
+    if (place < 0) this.topUps.push(one);
+    else this.topUps[place] = one;
+    this.#sort();
+  }
+
+  #sort(): void {
+    this.topUps.sort((one, other) => other.saved.begun_at_ms - one.saved.begun_at_ms);
+  }
+
+  #shown(saved: SavedTopUp): TopUpShown {
+    const topUp = TopUp.load(saved.saved);
+    const shown = JSON.parse(topUp.view(this.trust)) as TopUpShown;
+    topUp.free();
+    return shown;
+  }
+}
+
+/** When a state was reached, ms since 1970. */
+export function reachedAt(vend: Vend | undefined, state: Vend['state']): number | undefined {
+  return vend?.timeline.findLast((step) => step.state === state)?.at_ms;
+}

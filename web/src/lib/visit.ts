@@ -1,0 +1,179 @@
+// What this phone does at a meter besides vends: a fresh status, presence, stored readings, and what the gas company has
+// for the meter.
+import type { Cloud } from './cloud';
+import { CloudError } from './cloud';
+import {
+  CardRequest,
+  type CardResponse,
+  Carry,
+  type CarryStep,
+  History,
+  type MeterStatus,
+  type Unapplied,
+  cardCode,
+  fromHex,
+  random,
+  status as statusIn,
+  toHex,
+} from './core';
+import { type Card, CardError } from './link/card';
+import type { KnownMeter, Store } from './store';
+
+/** Most tokens that one visit carries, and most questions to the card about one. */
+const CARRIED_MAX = 8;
+const ASKS_MAX = 30;
+
+export type Visited = { status: string; shown: MeterStatus };
+
+/** How far a visit is. */
+export type Progress =
+  { doing: 'pairing' | 'asking_meter' | 'carrying' | 'uploading' } | { doing: 'fetching'; left: number };
+
+/** Reads the meter until it has all that the company has for it: the status then. Readings that could not be passed on are
+ * left for another time: paying needs none of them. */
+export async function visit(
+  card: Card,
+  cloud: Cloud,
+  store: Store,
+  tell: (progress: Progress) => void,
+): Promise<Visited> {
+  const meter = card.meter;
+  if (meter === null) throw new CardError(cardCode.meterSilent, 'the card has not heard its meter yet');
+  for (let carried = 0; carried < CARRIED_MAX; carried += 1) {
+    const visited = await readStatus(card, cloud, meter, tell);
+    const known = await knownMeter(store, meter, card);
+    known.status = { bytes: visited.status, shown: visited.shown, read_at_ms: Date.now(), enrolled: false };
+    await store.saveMeter(known);
+    let waiting: string | undefined;
+    try {
+      await fetchReadings(card, known, store, tell);
+      waiting = await enrol(cloud, known, store);
+      if (waiting === undefined) await upload(cloud, known, store, tell);
+    } catch (error) {
+      if (error instanceof CloudError && error.problem?.waiting !== undefined) waiting = error.problem.waiting;
+      else if (error instanceof CloudError) return visited;
+      else throw error;
+    }
+    if (waiting === undefined) return visited;
+    tell({ doing: 'carrying' });
+    await carry(card, cloud, meter, waiting);
+  }
+  throw new Error('the gas company has ever more data for this meter; ask it what is wrong');
+}
+
+async function readStatus(card: Card, cloud: Cloud, meter: string, tell: (p: Progress) => void): Promise<Visited> {
+  tell({ doing: 'pairing' });
+  await card.pair();
+  const ask = fromHex(await cloud.nonce(meter));
+  tell({ doing: 'asking_meter' });
+  const first = CardRequest.status(random(8), ask);
+  let answer: CardResponse = await card.askPatiently(() => CardRequest.status(random(8), ask));
+  if (first.under_its_key(random(8), answer)) {
+    const refusal = answer;
+    answer = await card.askPatiently(() => first.under_its_key(random(8), refusal) ?? first);
+  }
+  if (answer.code !== cardCode.ok) throw new CardError(answer.code, answer.words);
+  const body = answer.body;
+  return { status: toHex(body), shown: JSON.parse(statusIn(body)) as MeterStatus };
+}
+
+async function knownMeter(store: Store, meter: string, card: Card): Promise<KnownMeter> {
+  const known = (await store.meter(meter)) ?? { meter, history: new History(meter).save() };
+  known.card_name = card.info.card_name;
+  return known;
+}
+
+async function fetchReadings(card: Card, known: KnownMeter, store: Store, tell: (p: Progress) => void): Promise<void> {
+  const history = History.load(known.history);
+  try {
+    history.visit(card.reportBytes);
+    for (let request = history.request(random(8)); request; request = history.request(random(8))) {
+      tell({ doing: 'fetching', left: history.left });
+      const wanted = request;
+      const answer = await card.askPatiently(() => wanted);
+      if (answer.code !== cardCode.ok) throw new CardError(answer.code, answer.words);
+      history.keep(answer);
+      // A link that breaks off costs the rest only.
+      known.history = history.save();
+      await store.saveMeter(known);
+    }
+    history.fetched_all(card.reportBytes);
+    known.history = history.save();
+    await store.saveMeter(known);
+  } finally {
+    history.free();
+  }
+}
+
+/** Proof of presence; what the meter lacks, if anything. */
+async function enrol(cloud: Cloud, known: KnownMeter, store: Store): Promise<string | undefined> {
+  if (!known.status) return undefined;
+  const enrolment = await cloud.enrol(known.meter, known.status.bytes);
+  known.status.enrolled = true;
+  await store.saveMeter(known);
+  return enrolment.waiting;
+}
+
+/** Passes on what the cloud lacks; also later, from anywhere with internet. */
+export async function upload(
+  cloud: Cloud,
+  known: KnownMeter,
+  store: Store,
+  tell: (progress: Progress) => void = () => {},
+): Promise<void> {
+  const history = History.load(known.history);
+  try {
+    for (;;) {
+      const records = JSON.parse(history.to_upload()) as string[];
+      if (records.length === 0) return;
+      tell({ doing: 'uploading' });
+      await cloud.putRecords(known.meter, records);
+      history.uploaded(JSON.stringify(records));
+      known.history = history.save();
+      await store.saveMeter(known);
+    }
+  } finally {
+    history.free();
+  }
+}
+
+/** Delivers one token and what follows it. What is not done is given out again with the next status. */
+async function carry(card: Card, cloud: Cloud, meter: string, first: string): Promise<void> {
+  let next: string | undefined = first;
+  for (let carried = 0; next !== undefined && carried < CARRIED_MAX; carried += 1) {
+    next = await deliver(card, cloud, meter, next);
+  }
+}
+
+async function deliver(card: Card, cloud: Cloud, meter: string, token: string): Promise<string | undefined> {
+  const carry = new Carry(meter, token);
+  try {
+    for (let asks = 0; asks < ASKS_MAX; asks += 1) {
+      const step = JSON.parse(carry.next()) as CarryStep;
+      switch (step.step) {
+        case 'name_delivery':
+          carry.name_delivery(random(8));
+          break;
+        case 'ask_card': {
+          await pause(step.after_ms);
+          const request = carry.card_request();
+          if (!request) break;
+          const why = carry.card_answered(await card.ask(request));
+          if (why !== undefined) throw new Error((JSON.parse(why) as Unapplied).detail);
+          break;
+        }
+        case 'upload':
+          return (await cloud.putTokenReceipt(meter, step.seq, step.receipt)).waiting;
+        case 'read_again':
+          return undefined;
+      }
+    }
+  } finally {
+    carry.free();
+  }
+  throw new Error("the card does not tell what became of the gas company's data; it is left for another time");
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,32 @@
+// The places of the page, as its addresses name them.
+
+export type Place =
+  | { screen: 'home' | 'top-up' | 'history' | 'meters' | 'help' }
+  | { screen: 'vend'; vend: string; returned: boolean }
+  | { screen: 'receipt'; vend: string };
+
+const SIMPLE = ['top-up', 'history', 'meters', 'help'] as const;
+
+export function placeOf(hash: string): Place {
+  const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?');
+  const [screen = '', id] = path.split('/');
+  if (screen === 'vend' && id) return { screen, vend: id, returned: query.startsWith('returned') };
+  if (screen === 'receipt' && id) return { screen, vend: id };
+  return { screen: SIMPLE.find((one) => one === screen) ?? 'home' };
+}
+
+const PAYING = 'pilotlight.paying';
+
+/** Where the provider leads back to once a vend is paid. It is not told which vend that is, since whoever knows a vend's id
+ * may follow it; this phone remembers. */
+export function wayBack(vendId: string): string {
+  localStorage.setItem(PAYING, vendId);
+  return `${location.origin}/#/returned`;
+}
+
+/** The place that a provider's way back means here. */
+export function returnedTo(hash: string): string | undefined {
+  if (!/^#\/returned\b/.test(hash)) return undefined;
+  const vend = localStorage.getItem(PAYING);
+  return vend ? `/vend/${vend}?returned` : '/history';
+}

@@ -1,0 +1,92 @@
+//! gas-phone-wasm, compiled for the page, and the JavaScript that calls it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail, ensure};
+use wasm_bindgen_cli_support::Bindgen;
+
+const TARGET: &str = "wasm32-unknown-unknown";
+/// Where the result goes; ignored by git.
+const CORE: &str = "web/src/core";
+/// Debian's own Rust, which brings the standard library's sources (packages rustc-web, rust-web-src).
+const DISTRIBUTION_RUSTC: &str = "/usr/bin/rustc";
+
+/// Only a compiler that builds the standard library too may leave this out: a page that panics is reloaded,
+/// and goes on from what was saved.
+const SMALL: &str =
+    "-Zlocation-detail=none -Zfmt-debug=none -Zunstable-options -Cpanic=immediate-abort";
+/// Less code, and fast enough for a few signatures.
+const COMPACT: &str = "--cfg sha2_backend_soft=\"compact\"";
+
+pub(crate) fn build(root: &Path, target: &Path) -> anyhow::Result<()> {
+    let target = target.join("wasm");
+    compile(root, &target)?;
+    let wasm = target.join(TARGET).join("page/gas_phone_wasm.wasm");
+    let mut bindgen = Bindgen::new();
+    bindgen
+        .input_path(wasm)
+        .typescript(true)
+        .web(true)?
+        .omit_default_module_path(false)
+        .remove_name_section(true)
+        .remove_producers_section(true);
+    bindgen
+        .generate(root.join(CORE))
+        .context("the JavaScript of the core")
+}
+
+/// With rustup's target where it is installed; else with a compiler that has the sources of its own standard library.
+fn compile(root: &Path, target: &Path) -> anyhow::Result<()> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root).args(["build", "--locked"]);
+    cargo.args(["--package", "gas-phone-wasm", "--profile", "page"]);
+    cargo.args(["--target", TARGET, "--target-dir"]).arg(target);
+    // This program runs under cargo, which tells of itself in these.
+    cargo.env_remove("RUSTC").env_remove("RUSTFLAGS");
+    let own = sysroot("rustc")?;
+    if own.join("lib/rustlib").join(TARGET).join("lib").is_dir() {
+        cargo.env("RUSTFLAGS", COMPACT);
+    } else {
+        let sources = sysroot(DISTRIBUTION_RUSTC).is_ok_and(|root| {
+            root.join("lib/rustlib/src/rust/library/Cargo.lock")
+                .is_file()
+        });
+        ensure!(
+            sources,
+            "there is no Rust for {TARGET}. Install it with `rustup target add {TARGET}`, or on Debian with \
+             `apt-get install rustc-web rust-web-src`"
+        );
+        cargo.arg("-Zbuild-std=std,panic_abort");
+        cargo.env("RUSTC", DISTRIBUTION_RUSTC);
+        // Cargo builds the standard library for nobody else.
+        cargo.env("RUSTC_BOOTSTRAP", "1");
+        cargo.env("RUSTFLAGS", format!("{SMALL} {COMPACT}"));
+        // Debian's compiler comes without the linker of wasm; rustup's has it.
+        let linker = linker(&own).context("rustup's toolchain has no rust-lld")?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let paths = std::env::split_paths(&path).chain([linker]);
+        cargo.env("PATH", std::env::join_paths(paths)?);
+    }
+    let status = cargo.status().context("cargo")?;
+    if !status.success() {
+        bail!("gas-phone-wasm does not build");
+    }
+    Ok(())
+}
+
+fn sysroot(rustc: &str) -> anyhow::Result<PathBuf> {
+    let said = Command::new(rustc).args(["--print", "sysroot"]).output();
+    let said = said.with_context(|| format!("{rustc} cannot be run"))?;
+    ensure!(said.status.success(), "{rustc} does not tell its sysroot");
+    Ok(PathBuf::from(String::from_utf8(said.stdout)?.trim()))
+}
+
+/// The folder of `rust-lld`.
+fn linker(sysroot: &Path) -> Option<PathBuf> {
+    let hosts = sysroot.join("lib/rustlib").read_dir().ok()?;
+    let folders = hosts.flatten().map(|host| host.path().join("bin"));
+    folders
+        .into_iter()
+        .find(|folder| folder.join("rust-lld").is_file())
+}

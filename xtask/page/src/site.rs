@@ -1,0 +1,19 @@
+//! `web/dist`: what the cloud serves.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+
+/// `./x` has installed what it takes.
+pub(crate) fn build(root: &Path) -> anyhow::Result<()> {
+    let mut npm = Command::new("npm");
+    npm.args(["run", "--silent", "build"]);
+    let status = npm.current_dir(root.join("web")).status();
+    let status = status.context("npm cannot be run; install Node.js 20.19 or newer")?;
+    ensure!(
+        status.success(),
+        "the page does not build; `./x page` installs what it takes"
+    );
+    Ok(())
+}
