@@ -1,5 +1,6 @@
 // The cloud, as this page asks it.
-import { type PhoneKey, type Problem, type Vend } from './core';
+import type { components } from './api';
+import type { PhoneKey, Problem, Sent } from './core';
 import { Live } from './live';
 
 /** Longest that one question takes, ms: the cloud's own limit is 30 s. */
@@ -23,30 +24,10 @@ export class CloudError extends Error {
 /** An answer about a vend is news of it, or a refusal. */
 export type VendAnswer = { vend: string } | { problem: string };
 
-export interface Enrolment {
-  enrolled_at_ms: number;
-  waiting?: string;
-}
-
-export interface VendSummary {
-  vend_id: string;
-  state: Vend['state'];
-  begun_at_ms: number;
-  want: Vend['want'];
-}
-
-export interface MeterShown {
-  meter: string;
-  state?: {
-    unit: 'fen' | 'centi_cubic_metre';
-    balance: number;
-    register_centi_m3: number;
-    flags: number;
-    battery_percent?: number;
-    believed_at_ms: number;
-  };
-  vends: VendSummary[];
-}
+type Schemas = components['schemas'];
+export type Enrolment = Sent<Schemas['Enrolment']>;
+export type VendSummary = Sent<Schemas['VendSummary']>;
+export type MeterShown = Sent<Schemas['Meter']>;
 
 export class Cloud {
   readonly #live = new Live();
@@ -62,19 +43,19 @@ export class Cloud {
     return (JSON.parse(await this.#text('POST', '/v1/nonces', wanted)) as { ask: string }).ask;
   }
 
-  begin(id: string, wanted: object): Promise<VendAnswer> {
+  begin(id: string, wanted: Schemas['VendWanted']): Promise<VendAnswer> {
     return this.#vend('PUT', id, '', wanted);
   }
 
-  openTender(id: string, consent: object): Promise<VendAnswer> {
-    return this.#vend('POST', id, '/tender', consent);
+  openTender(id: string, asked: Schemas['TenderAsked']): Promise<VendAnswer> {
+    return this.#vend('POST', id, '/tender', asked);
   }
 
-  confirm(id: string, consent: object): Promise<VendAnswer> {
+  confirm(id: string, consent: Schemas['Consent']): Promise<VendAnswer> {
     return this.#vend('POST', id, '/confirmation', consent);
   }
 
-  putReceipt(id: string, receipt: object): Promise<VendAnswer> {
+  putReceipt(id: string, receipt: Schemas['ReceiptDelivered']): Promise<VendAnswer> {
     return this.#vend('PUT', id, '/receipt', receipt);
   }
 

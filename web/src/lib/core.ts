@@ -1,5 +1,6 @@
 // The phone's core (crates/gas-phone-wasm) and the TypeScript of the JSON that it gives out.
 import init from '../core/gas_phone_wasm.js';
+import type { components } from './api';
 
 export {
   CardRequest,
@@ -26,59 +27,22 @@ export async function startCore(): Promise<void> {
 }
 
 /** Fen, 0.01 m³, ms and hexadecimal are what their names say; all numbers are integers. */
-export type Want = { amount_fen: number } | { volume_centi_m3: number };
+type Schemas = components['schemas'];
 
-export type VendState =
-  | 'quoted'
-  | 'tender_requested'
-  | 'expired'
-  | 'tender_confirmed'
-  | 'token_issued'
-  | 'delivered'
-  | 'accepted'
-  | 'refund_pending'
-  | 'refunded';
+/** As the cloud sends it: what there is none of is left out, never null. */
+export type Sent<T> = T extends (infer E)[]
+  ? Sent<E>[]
+  : T extends object
+    ? { [K in keyof T]: Sent<Exclude<T[K], null>> }
+    : T;
 
-export type Presentation = 'native' | 'h5';
-
-export interface PaymentRequest {
-  provider: string;
-  presentation: Presentation;
-  code_url?: string;
-  link?: string;
-  amount_fen: number;
-  expires_at_ms: number;
-}
-
-export interface Problem {
-  status: number;
-  code: string;
-  title: string;
-  detail: string;
-  hint?: string;
-  vend_id?: string;
-  waiting?: string;
-}
-
-export interface Vend {
-  vend_id: string;
-  meter: string;
-  want: Want;
-  state: VendState;
-  version: number;
-  quote: string;
-  quote_hash: string;
-  payment_request?: PaymentRequest;
-  payment?: string;
-  token?: string;
-  receipt?: string;
-  settlement?: string;
-  refunded?: string;
-  timeline: { state: VendState; at_ms: number }[];
-  obstacle?: { code: string; detail: string; vend_id?: string };
-}
-
-export type Unit = 'fen' | 'centi_cubic_metre';
+export type Want = Sent<Schemas['Want']>;
+export type VendState = Schemas['VendState'];
+export type Presentation = Schemas['Presentation'];
+export type PaymentRequest = Sent<Schemas['PaymentRequest']>;
+export type Problem = Sent<Schemas['Problem']>;
+export type Vend = Sent<Schemas['Vend']>;
+export type Unit = Schemas['Unit'];
 
 export interface QuoteLine {
   kind: 'arrears' | 'rounding' | { tier: number };
@@ -141,15 +105,15 @@ export type Ending =
 
 export type Step =
   | { step: 'read_status' }
-  | { step: 'begin'; body: object }
+  | { step: 'begin'; body: Schemas['VendWanted'] }
   | { step: 'offer' }
-  | { step: 'open_tender'; body: { quote_hash: string }; after_ms: number }
+  | { step: 'open_tender'; body: Schemas['Consent']; after_ms: number }
   | { step: 'pay'; request: PaymentRequest }
-  | { step: 'confirm'; body: object }
+  | { step: 'confirm'; body: Schemas['Consent'] }
   | { step: 'follow'; after_version: number }
   | { step: 'name_delivery' }
   | { step: 'ask_card'; delivers: boolean; after_ms: number }
-  | { step: 'upload_receipt'; body: object }
+  | { step: 'upload_receipt'; body: Schemas['ReceiptDelivered'] }
   | { step: 'end'; ending: Ending };
 
 export type CarryStep =

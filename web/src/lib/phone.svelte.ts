@@ -321,7 +321,9 @@ export class Phone {
     const known = this.meter;
     if (!known?.status?.enrolled) return;
     try {
-      known.cloud = await this.cloud.meter(known.meter);
+      // Its records are here already, or come from the card.
+      const { state, vends } = await this.cloud.meter(known.meter);
+      known.cloud = state ? { state, vends } : { vends };
       await this.store.saveMeter(known);
     } catch {
       // What was shown before stays, with its age.

@@ -14,7 +14,7 @@ export interface KnownMeter {
   /** The newest status, hexadecimal, when it was read (ms since 1970), and by which ask message. */
   status?: { bytes: string; shown: MeterStatus; read_at_ms: number; enrolled: boolean };
   /** What the cloud last showed of it. */
-  cloud?: MeterShown;
+  cloud?: Pick<MeterShown, 'state' | 'vends'>;
   card_name?: string;
 }
 

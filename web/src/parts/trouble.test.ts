@@ -8,7 +8,13 @@ import { zh } from '../words/zh';
 import { browserKind } from './browser';
 import { codeOf, remedyOf } from './trouble';
 
-const problem = (code: string): Problem => ({ status: 409, code, title: '', detail: 'what the server says' });
+const problem = (code: string): Problem => ({
+  type: 'about:blank',
+  status: 409,
+  code,
+  title: '',
+  detail: 'what the server says',
+});
 
 describe('a trouble', () => {
   it('is known by its code', () => {

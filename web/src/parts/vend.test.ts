@@ -143,8 +143,20 @@ describe('a meter', () => {
   });
 
   it('is as the phone read it, or as the company heard of it later', () => {
-    const told = { unit: 'fen' as const, balance: 7, register_centi_m3: 9, flags: 0, believed_at_ms: NOW + 1 };
-    const known = { ...read(0), cloud: { meter: quote.meter, vends: [], state: told } };
+    const told = {
+      meter: quote.meter,
+      unit: 'fen' as const,
+      balance: 7,
+      total: 9,
+      last_seq: 1,
+      register_centi_m3: 9,
+      meter_time: 0,
+      flags: 0,
+      believed_at_ms: NOW + 1,
+      old: false,
+      message_sha256: '00'.repeat(32),
+    };
+    const known = { ...read(0), cloud: { vends: [], state: told } };
     expect(meterStateOf(known, [])).toMatchObject({ balance: 7, unit: 'fen', from: 'company', battery_percent: 80 });
     told.believed_at_ms = NOW - 1;
     expect(meterStateOf(known, [])).toMatchObject({ balance: 5, unit: 'fen', from: 'phone' });
