@@ -30,7 +30,8 @@ impl Household {
         let file = self.run.part_dir(Part::Cloud).join("company.access-key");
         let access_key = std::fs::read_to_string(file)?;
         let url = format!("{}{path}", self.run.url(Part::Company)?);
-        Answer::to(Client::new().get(url).bearer_auth(access_key.trim())).await
+        let request = Client::new().get(url).bearer_auth(access_key.trim());
+        Answer::to(request, None).await
     }
 
     /// Asks the gas company as its desk does.
@@ -48,11 +49,7 @@ impl Household {
         let request = Client::new()
             .request(method, url)
             .bearer_auth(access_key.trim());
-        Answer::to(match body {
-            Some(body) => request.json(body),
-            None => request,
-        })
-        .await
+        Answer::to(request, body).await
     }
 
     /// Posts the consent to a quote (`tender` or `confirmation`), as a phone does.

@@ -1,26 +1,8 @@
 //! JSON Schemas of the types that write themselves as text, for OpenAPI documents.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-
 use crate::{Digest, HexBytes, Jws, PublicKeyHex};
 
-macro_rules! schemas {
-    ($($type:ident: $schema:tt,)*) => {
-        $(impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($type).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        })*
-    };
-}
-
-schemas! {
+gas_units::json_schemas! {
     Digest: {
         "description": "A SHA-256 digest: 64 lower-case hexadecimal digits.",
         "type": "string", "pattern": "^[0-9a-f]{64}$",

@@ -33,13 +33,6 @@ impl CardRequest {
         Ok(Self(Request { id, operation }))
     }
 
-    /// Whether it hands the meter recharge data.
-    #[must_use]
-    #[wasm_bindgen(getter)]
-    pub fn delivers(&self) -> bool {
-        matches!(self.0.operation, Operation::Deliver(_))
-    }
-
     /// The same STATUS with the key generation that the meter has named, where its answer names another.
     ///
     /// # Errors

@@ -3,7 +3,6 @@
 use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendWanted};
 use gas_api::pay::PaymentRequest;
 use gas_api::{HexBytes, Problem, Want};
-use gas_link::Operation;
 use gas_phone::{CarryStep, Ending, EventError, ReceiptFile, Step};
 use gas_statement::Quote;
 use gas_units::{MeterNumber, UnixMillis, UnixTime, VendId, Volume};
@@ -26,7 +25,7 @@ pub(crate) enum StepShown {
     Confirm { body: Consent },
     Follow { after_version: u32 },
     NameDelivery,
-    AskCard { delivers: bool, after_ms: u32 },
+    AskCard { after_ms: u32 },
     UploadReceipt { body: ReceiptDelivered },
     End { ending: EndingShown },
 }
@@ -57,10 +56,7 @@ impl From<Step> for StepShown {
             Step::Confirm(body) => Self::Confirm { body },
             Step::Follow { after_version } => Self::Follow { after_version },
             Step::NameDelivery => Self::NameDelivery,
-            Step::AskCard { request, after_ms } => Self::AskCard {
-                delivers: matches!(request.operation, Operation::Deliver(_)),
-                after_ms,
-            },
+            Step::AskCard { after_ms, .. } => Self::AskCard { after_ms },
             Step::UploadReceipt(body) => Self::UploadReceipt { body },
             Step::End(ending) => Self::End {
                 ending: ending.into(),

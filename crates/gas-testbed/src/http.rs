@@ -23,11 +23,15 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Sends a request, and reads what comes back.
+    /// Sends a request, with this JSON if any, and reads what comes back.
     ///
     /// # Errors
     /// When the server does not answer.
-    pub async fn to(request: RequestBuilder) -> anyhow::Result<Self> {
+    pub async fn to(request: RequestBuilder, body: Option<&Value>) -> anyhow::Result<Self> {
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
         let response = request.send().await?;
         let status = response.status().as_u16();
         let text = response.text().await?;
@@ -58,12 +62,7 @@ impl Run {
         body: Option<&Value>,
     ) -> anyhow::Result<Answer> {
         let url = format!("{}{path}", self.url(part)?);
-        let request = Client::new().request(method, url);
-        Answer::to(match body {
-            Some(body) => request.json(body),
-            None => request,
-        })
-        .await
+        Answer::to(Client::new().request(method, url), body).await
     }
 
     /// Waits, by long polls, until the cloud shows the vend so.

@@ -19,6 +19,9 @@ mod volume;
 pub use desk_ids::{RefundId, RefundIdError, ReplacementId, ReplacementIdError};
 pub use meter_number::{MeterNumber, MeterNumberError};
 pub use money::{Money, MoneyError};
+#[cfg(feature = "schema")]
+#[doc(hidden)]
+pub use schema::CowStr;
 pub use time::{UnixMillis, UnixTime};
 pub use vend_id::{VendId, VendIdError};
 pub use volume::{Unit, UnitError, Volume, VolumeError};

@@ -1,29 +1,31 @@
 //! JSON Schemas of the types as serde writes them, for OpenAPI documents.
 
-use alloc::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-
 use crate::{MeterNumber, Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
 
 /// An id of ours: a UUID of version 7, in lower case.
 const UUID: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$";
 
-macro_rules! schemas {
+/// Gives each type the JSON Schema that stands behind it, for types whose JSON serde does not derive.
+#[macro_export]
+macro_rules! json_schemas {
     ($($type:ident: $schema:tt,)*) => {
-        $(impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
+        $(impl ::schemars::JsonSchema for $type {
+            fn schema_name() -> $crate::CowStr {
                 stringify!($type).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
+            fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
+                ::schemars::json_schema!($schema)
             }
         })*
     };
 }
 
-schemas! {
+/// What [`json_schemas!`] names its types with.
+#[doc(hidden)]
+pub type CowStr = alloc::borrow::Cow<'static, str>;
+
+json_schemas! {
     MeterNumber: {
         "description": "A meter's number: 14 decimal digits.",
         "type": "string", "pattern": "^[0-9]{14}$",
@@ -60,6 +62,7 @@ schemas! {
 
 #[cfg(test)]
 mod tests {
+    use schemars::{JsonSchema, SchemaGenerator};
     use serde_json::{Value, to_value};
 
     use super::*;

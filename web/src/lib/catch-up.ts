@@ -1,27 +1,23 @@
 // What can be done for a vend without its user and without the card: pass on what waits, and look for news.
 import type { Cloud, VendAnswer } from './cloud';
-import type { Step, TopUp, TopUpShown, Trust } from './core';
+import { type Step, type TopUp, type Trust, shownOf, takeAnswer } from './core';
 
 /** Most steps of one vend in one go: one that always has another one is broken. */
 const STEPS_MAX = 8;
 
-/** Goes as far as it goes now; whether anything has changed. `save` is called before every step.
+/** Goes as far as it goes now. `save` is called after every step.
  * @throws When the cloud cannot be reached. */
-export async function catchUp(topUp: TopUp, trust: Trust, cloud: Cloud, save: () => Promise<void>): Promise<boolean> {
-  let changed = false;
+export async function catchUp(topUp: TopUp, trust: Trust, cloud: Cloud, save: () => Promise<void>): Promise<void> {
   for (let steps = 0; steps < STEPS_MAX; steps += 1) {
-    const step = JSON.parse(topUp.next(trust)) as Step;
+    const next = topUp.next(trust);
     const version = versionOf(topUp, trust);
-    if (version === undefined) return changed;
-    const answer = await performed(step, topUp.id, cloud);
-    const why = 'vend' in answer ? topUp.vend_shown(answer.vend, trust) : topUp.refused(answer.problem, trust);
-    if (why !== undefined) return changed;
-    const same = versionOf(topUp, trust) === version && topUp.next(trust) === JSON.stringify(step);
+    if (version === undefined) return;
+    const answer = await performed(JSON.parse(next) as Step, topUp.id, cloud);
+    if (takeAnswer(topUp, answer, trust) !== undefined) return;
+    const same = versionOf(topUp, trust) === version && topUp.next(trust) === next;
     await save();
-    if (same) return changed;
-    changed = true;
+    if (same) return;
   }
-  return changed;
 }
 
 function performed(step: Step, id: string, cloud: Cloud): Promise<VendAnswer> {
@@ -45,5 +41,5 @@ function performed(step: Step, id: string, cloud: Cloud): Promise<VendAnswer> {
 
 /** Of the vend as the cloud last showed it; none where it has not heard of it. */
 function versionOf(topUp: TopUp, trust: Trust): number | undefined {
-  return (JSON.parse(topUp.view(trust)) as TopUpShown).vend?.version;
+  return shownOf(topUp, trust).vend?.version;
 }

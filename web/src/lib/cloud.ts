@@ -98,7 +98,7 @@ export class Cloud {
 
   async #vend(method: string, id: string, rest: string, body?: object, signal?: AbortSignal): Promise<VendAnswer> {
     try {
-      return { vend: await this.#text(method, `/v1/vends/${id}${rest}`, body, undefined, signal) };
+      return { vend: await this.#text(method, `/v1/vends/${id}${rest}`, body, signal) };
     } catch (error) {
       if (error instanceof CloudError && error.kind === 'refused') return { problem: JSON.stringify(error.problem) };
       throw error;
@@ -107,26 +107,30 @@ export class Cloud {
 
   /** A request that proves which phone sends it. */
   #signed(method: string, path: string, body?: object): Promise<string> {
-    const bytes = new TextEncoder().encode(body ? JSON.stringify(body) : '');
-    const header = this.key.header(method, path, bytes, Date.now());
-    return this.#text(method, path, body, { 'Pilotlight-Phone': header });
+    const json = body && JSON.stringify(body);
+    const header = this.key.header(method, path, new TextEncoder().encode(json ?? ''), Date.now());
+    return this.#send(method, path, json, { 'Pilotlight-Phone': header });
   }
 
-  async #text(
+  #text(method: string, path: string, body?: object, signal?: AbortSignal): Promise<string> {
+    return this.#send(method, path, body && JSON.stringify(body), {}, signal);
+  }
+
+  async #send(
     method: string,
     path: string,
-    body?: object,
-    headers: Record<string, string> = {},
+    json: string | undefined,
+    headers: Record<string, string>,
     signal?: AbortSignal,
   ): Promise<string> {
     const limit = AbortSignal.timeout(ANSWER_MS);
     const request: RequestInit = {
       method,
-      headers: body ? { ...headers, 'Content-Type': 'application/json' } : headers,
+      headers: json ? { ...headers, 'Content-Type': 'application/json' } : headers,
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
       cache: 'no-store',
     };
-    if (body) request.body = JSON.stringify(body);
+    if (json) request.body = json;
     let status: number;
     let text: string;
     try {

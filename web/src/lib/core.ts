@@ -1,6 +1,7 @@
 // The phone's core (crates/gas-phone-wasm) and the TypeScript of the JSON that it gives out.
-import init from '../core/gas_phone_wasm.js';
+import init, { type TopUp, type Trust } from '../core/gas_phone_wasm.js';
 import type { components } from './api';
+import type { VendAnswer } from './cloud';
 
 export {
   CardRequest,
@@ -112,7 +113,7 @@ export type Step =
   | { step: 'confirm'; body: Schemas['Consent'] }
   | { step: 'follow'; after_version: number }
   | { step: 'name_delivery' }
-  | { step: 'ask_card'; delivers: boolean; after_ms: number }
+  | { step: 'ask_card'; after_ms: number }
   | { step: 'upload_receipt'; body: Schemas['ReceiptDelivered'] }
   | { step: 'end'; ending: Ending };
 
@@ -183,6 +184,21 @@ export const cardCode = {
   wrongMeter: 0x22,
   meterGarbled: 0x23,
 } as const;
+
+/** What to do next for a vend. */
+export function stepOf(topUp: TopUp, trust: Trust): Step {
+  return JSON.parse(topUp.next(trust)) as Step;
+}
+
+/** A vend as it is shown. */
+export function shownOf(topUp: TopUp, trust: Trust): TopUpShown {
+  return JSON.parse(topUp.view(trust)) as TopUpShown;
+}
+
+/** Takes note of the cloud's answer about a vend; why it changed nothing, if so. */
+export function takeAnswer(topUp: TopUp, answer: VendAnswer, trust: Trust): string | undefined {
+  return 'vend' in answer ? topUp.vend_shown(answer.vend, trust) : topUp.refused(answer.problem, trust);
+}
 
 /** Random bytes, for ids. */
 export function random(length: number): Uint8Array {

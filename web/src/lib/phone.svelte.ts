@@ -8,20 +8,21 @@ import {
   type Presentation,
   type Quote,
   type Reading,
-  type Step,
   TopUp,
   type TopUpShown,
   Trust,
-  type Vend,
   type Want,
   prove,
   random,
+  shownOf,
   startCore,
+  stepOf,
 } from './core';
 import { Card } from './link/card';
 import { type CardDoor, LinkError, type Radio } from './link/card-link';
+import { pause } from './pause';
 import { type KnownMeter, type SavedTopUp, Store } from './store';
-import { type Progress, pause, upload, visit } from './visit';
+import { type Progress, upload, visit } from './visit';
 import { type Doing, type Host, type Outcome, type Trouble, Walk, troubleOf } from './walk';
 
 /** How often a meter is visited when links break off, and how long to wait between, ms. */
@@ -271,8 +272,10 @@ export class Phone {
       work.payment = undefined;
       topUp.free();
       await lock?.release();
-      if (work.outcome?.outcome === 'ended') await this.#load();
-      if (work.outcome?.outcome === 'ended') void this.refresh();
+      if (work.outcome?.outcome === 'ended') {
+        await this.#load();
+        void this.refresh();
+      }
     }
   }
 
@@ -347,13 +350,13 @@ export class Phone {
         // The user has taken it up meanwhile.
         if (this.#isWalking(saved.vend_id)) throw new Error('walked');
         saved.saved = topUp.save();
-        const step = JSON.parse(topUp.next(this.trust)) as Step;
+        const step = stepOf(topUp, this.trust);
         if (step.step === 'end' && 'receipt' in step.ending) {
           saved.receipt = step.ending.receipt;
           saved.is_over = step.ending.ending !== 'refund_pending';
         }
         await this.store.saveTopUp(saved);
-        this.#put({ saved: { ...saved }, shown: JSON.parse(topUp.view(this.trust)) as TopUpShown });
+        this.#put({ saved: { ...saved }, shown: shownOf(topUp, this.trust) });
       });
     } finally {
       topUp.free();
@@ -387,13 +390,8 @@ export class Phone {
 
   #shown(saved: SavedTopUp): TopUpShown {
     const topUp = TopUp.load(saved.saved);
-    const shown = JSON.parse(topUp.view(this.trust)) as TopUpShown;
+    const shown = shownOf(topUp, this.trust);
     topUp.free();
     return shown;
   }
-}
-
-/** When a state was reached, ms since 1970. */
-export function reachedAt(vend: Vend | undefined, state: Vend['state']): number | undefined {
-  return vend?.timeline.findLast((step) => step.state === state)?.at_ms;
 }

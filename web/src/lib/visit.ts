@@ -17,6 +17,7 @@ import {
   toHex,
 } from './core';
 import { type Card, CardError } from './link/card';
+import { pause } from './pause';
 import type { KnownMeter, Store } from './store';
 
 /** Most tokens that one visit carries, and most questions to the card about one. */
@@ -172,8 +173,4 @@ async function deliver(card: Card, cloud: Cloud, meter: string, token: string): 
     carry.free();
   }
   throw new Error("the card does not tell what became of the gas company's data; it is left for another time");
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -9,16 +9,21 @@ import {
   type Quote,
   type ReceiptFile,
   type Step,
-  TopUp,
+  type TopUp,
   type TopUpShown,
   type Trust,
   type Unapplied,
+  fromHex,
   random,
+  shownOf,
+  stepOf,
+  takeAnswer,
 } from './core';
 import { Card, CardError } from './link/card';
 import { type CardDoor, LinkError } from './link/card-link';
+import { pause } from './pause';
 import type { SavedTopUp, Store } from './store';
-import { type Progress, pause, visit } from './visit';
+import { type Progress, visit } from './visit';
 
 /** How long to go on trying while nothing works, ms. */
 const PATIENCE_MS = 60_000;
@@ -106,7 +111,7 @@ export class Walk {
       if (this.#stop.signal.aborted) return { outcome: 'stopped' };
       let trouble: Trouble;
       try {
-        const step = JSON.parse(this.topUp.next(this.trust)) as Step;
+        const step = stepOf(this.topUp, this.trust);
         if (step.step === 'end') return await this.#end(step.ending);
         const atCard = step.step === 'ask_card' || step.step === 'read_status';
         if (atCard && !this.#card && !this.host.door()) return { outcome: 'to_be_delivered' };
@@ -200,8 +205,7 @@ export class Walk {
     const card = await this.#reachCard();
     const visited = await visit(card, this.cloud, this.store, (progress) => this.host.tell(progress));
     await this.#letCardGo();
-    const bytes = Uint8Array.from(visited.status.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
-    return this.topUp.status_read(bytes, this.trust);
+    return this.topUp.status_read(fromHex(visited.status), this.trust);
   }
 
   async #pay(request: PaymentRequest): Promise<string | undefined> {
@@ -243,13 +247,11 @@ export class Walk {
   }
 
   #answered(answer: VendAnswer): string | undefined {
-    return 'vend' in answer
-      ? this.topUp.vend_shown(answer.vend, this.trust)
-      : this.topUp.refused(answer.problem, this.trust);
+    return takeAnswer(this.topUp, answer, this.trust);
   }
 
   #shown(): TopUpShown {
-    return JSON.parse(this.topUp.view(this.trust)) as TopUpShown;
+    return shownOf(this.topUp, this.trust);
   }
 
   async #save(): Promise<void> {

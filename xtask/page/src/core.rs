@@ -12,8 +12,8 @@ const CORE: &str = "web/src/core";
 /// Debian's own Rust, which brings the standard library's sources (packages rustc-web, rust-web-src).
 const DISTRIBUTION_RUSTC: &str = "/usr/bin/rustc";
 
-/// Only a compiler that builds the standard library too may leave this out: a page that panics is reloaded,
-/// and goes on from what was saved.
+/// Leaves out where and with what words a panic came: a page that panics is reloaded, and goes on from what
+/// was saved. Only for a build of the standard library too.
 const SMALL: &str =
     "-Zlocation-detail=none -Zfmt-debug=none -Zunstable-options -Cpanic=immediate-abort";
 /// Less code, and fast enough for a few signatures.

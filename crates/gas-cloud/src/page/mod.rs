@@ -50,9 +50,9 @@ const ALWAYS: [(HeaderName, &str); 4] = [
 
 const NOT_BUILT: &str = "This gas-cloud was built without the phone's page; its API under /v1/ works.\n\
      \n\
-     Build the page (Node.js is needed), then gas-cloud again:\n\
+     Build the page (the core as wasm, then `npm run build`), then gas-cloud again:\n\
      \n\
-     \x20   cd web && npm ci && npm run build && cd ..\n\
+     \x20   ./x page\n\
      \x20   cargo build --release --package gas-cloud\n";
 
 #[derive(RustEmbed)]

@@ -11,6 +11,7 @@ import {
   info,
   random,
 } from '../core';
+import { pause } from '../pause';
 import { type CardDoor, type CardLink, LinkError } from './card-link';
 
 /** The card knows its own ATT MTU and answers with what fits; the page cannot know it. */
@@ -85,7 +86,7 @@ export class Card {
     for (let left = TRIES; ; left -= 1) {
       const answer = await this.ask(make());
       if (left === 1 || !again.includes(answer.code)) return answer;
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      await pause(AGAIN_MS);
     }
   }
 

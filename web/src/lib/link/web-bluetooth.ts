@@ -2,6 +2,7 @@
 // never settle; one operation at a time, since Android refuses more; and after any failure the link is settled (waited for
 // until it is down) before another is opened, since `connected` lies for a moment.
 import { profile } from '../core';
+import { pause } from '../pause';
 import { type CardDoor, type CardLink, LinkError, type LinkTrouble, type Radio } from './card-link';
 
 interface Profile {
@@ -146,10 +147,10 @@ class WebLink implements CardLink {
     if (this.#isClosed) return;
     this.ear.heard = undefined;
     if (this.gatt.connected && this.#has) {
-      await Promise.race([this.#has.response.stopNotifications().catch(() => {}), after(SETTLE_MS)]);
+      await Promise.race([this.#has.response.stopNotifications().catch(() => {}), pause(SETTLE_MS)]);
     }
     this.gatt.disconnect();
-    await Promise.race([this.closed, after(SETTLE_MS)]);
+    await Promise.race([this.closed, pause(SETTLE_MS)]);
     this.#isClosed = true;
   }
 
@@ -165,7 +166,7 @@ class WebLink implements CardLink {
       await before.catch(() => {});
       if (this.#isClosed) throw new LinkError('link_lost');
       const ended = this.closed.then(() => Promise.reject(new LinkError('link_lost')));
-      const late = after(longest).then(() => Promise.reject(new LinkError('link_stalled')));
+      const late = pause(longest).then(() => Promise.reject(new LinkError('link_stalled')));
       try {
         return await Promise.race([work(), ended, late]);
       } catch (error) {
@@ -179,8 +180,4 @@ class WebLink implements CardLink {
 
 function bytes(view: DataView): Uint8Array {
   return new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
-}
-
-function after(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
