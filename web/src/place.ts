@@ -15,6 +15,11 @@ export function placeOf(hash: string): Place {
   return { screen: SIMPLE.find((one) => one === screen) ?? 'home' };
 }
 
+/** Where another phone finds a vend. What stands behind # is sent to no server: whoever has the link may pay and carry. */
+export function linkTo(vendId: string): string {
+  return `${location.origin}/#/vend/${vendId}`;
+}
+
 const PAYING = 'pilotlight.paying';
 
 /** Where the provider leads back to once a vend is paid. It is not told which vend that is, since whoever knows a vend's id

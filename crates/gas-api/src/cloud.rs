@@ -30,6 +30,27 @@ pub struct Nonce {
     pub expires_at_ms: UnixMillis,
 }
 
+/// `POST /v1/meters/{meter}/asks`: ask messages to read the meter with where there is no internet. A signed
+/// phone request, by an enrolled phone.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AsksWanted {
+    /// How many, 1..=8.
+    pub count: u8,
+}
+
+/// Ask messages for one meter, each to be answered by one status. What answers them goes to
+/// `PUT /v1/enrolments/{phone_key}`, by the phone that has asked for them.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Asks {
+    /// Whole ask messages (18 bytes each).
+    pub asks: Vec<HexBytes>,
+    /// From when on they are refused: 35 days.
+    pub expires_at_ms: UnixMillis,
+}
+
 /// `PUT /v1/vends/{vend_id}`: begin a vend. The id is made and saved by the phone.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -37,8 +58,10 @@ pub struct Nonce {
 pub struct VendWanted {
     /// The meter.
     pub meter: MeterNumber,
-    /// A status that answers an ask of this cloud.
-    pub status: HexBytes,
+    /// A status that answers an ask of this cloud. Left out, the quote rests on the newest reading that the
+    /// company believes, at most 35 days old, and the request must be signed by an enrolled phone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<HexBytes>,
     /// What the customer wants.
     pub want: Want,
 }

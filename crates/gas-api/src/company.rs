@@ -13,6 +13,17 @@ pub struct NoncesWanted {
     pub meter: MeterNumber,
     /// How many, 1..=8.
     pub count: u8,
+    /// To be answered where there is no internet: they live for 35 days, not for 15 minutes.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ahead: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Ask messages, ready to be sent to the card.
@@ -79,8 +90,10 @@ pub struct BelievedState {
 pub struct QuoteWanted {
     /// The meter.
     pub meter: MeterNumber,
-    /// A status that answers one of this company's live nonces.
-    pub status: HexBytes,
+    /// A status that answers one of this company's live nonces. Left out, the quote rests on the newest
+    /// believed state, at most 35 days old: the caller has made sure that who asks may see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<HexBytes>,
     /// What the customer wants.
     pub want: Want,
 }

@@ -103,6 +103,8 @@ pub mod codes {
         QUOTE_EXPIRED = "quote_expired";
         /// 409: a newer reading or sale has made the quote out of date; ask for a new one.
         QUOTE_STALE = "quote_stale";
+        /// 409: the newest reading is too old to quote from; read the meter.
+        READING_TOO_OLD = "reading_too_old";
         /// 409: payment was asked for in another way before; that request stands.
         PRESENTATION_DIFFERS = "presentation_differs";
         /// 409: the quote hash is not that of this vend's quote.

@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, OriginalUri, Request};
 use axum::http::{HeaderMap, Method};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use gas_api::{PublicKeyHex, codes};
-use gas_http::Problem;
+use gas_http::{Json, Problem};
 use gas_units::UnixMillis;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -34,6 +34,27 @@ impl FromPhone {
             Problem::body_malformed(format!("The body is not the JSON wanted here: {error}."))
                 .hint("Mend the body and send it again; nothing was done.")
         })
+    }
+}
+
+/// A request that a phone may sign or not. A signature that does not hold is refused all the same.
+pub(crate) enum PerhapsFromPhone<T> {
+    /// Signed, and the signature holds.
+    Signed(FromPhone),
+    /// The body alone.
+    Unsigned(T),
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<Server>> for PerhapsFromPhone<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &Arc<Server>) -> Result<Self, Problem> {
+        if request.headers().contains_key(PHONE_HEADER) {
+            let signed = FromPhone::from_request(request, state).await?;
+            return Ok(Self::Signed(signed));
+        }
+        let Json(body) = Json::from_request(request, state).await?;
+        Ok(Self::Unsigned(body))
     }
 }
 

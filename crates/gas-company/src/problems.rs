@@ -251,6 +251,11 @@ pub(crate) fn not_quoted(refusal: QuoteRefusal) -> Problem {
     match refusal {
         QuoteRefusal::Halted(halt) => halted(halt),
         QuoteRefusal::NoState => old_state(),
+        QuoteRefusal::TooOld(_) => Problem::conflict(
+            codes::READING_TOO_OLD,
+            format!("Nothing was quoted: {refusal}."),
+        )
+        .hint("Read the meter, and begin a new vend from that."),
         QuoteRefusal::OverLimit(over) => over_limit(over),
         QuoteRefusal::Want(error) => Problem::unprocessable(
             codes::WANT_NOT_SELLABLE,

@@ -224,6 +224,7 @@ impl<'a> Run<'a> {
         let wanted = NoncesWanted {
             meter: number.parse().unwrap(),
             count: 1,
+            ahead: false,
         };
         let nonces = self.company.nonces(wanted).await.unwrap();
         self.meter(number).status(&nonces.asks[0])
@@ -240,7 +241,7 @@ impl<'a> Run<'a> {
     async fn buy(&mut self, vend_id: VendId) -> Sale {
         let wanted = QuoteWanted {
             meter: METER.parse().unwrap(),
-            status: self.status(METER).await,
+            status: Some(self.status(METER).await),
             want: gas_api::Want::AmountFen(Money::from_fen(5_000)),
         };
         let made = self.company.quote(vend_id, wanted).await.unwrap();

@@ -67,6 +67,7 @@ async fn status(company: &Company, meter: &Meter) -> HexBytes {
     let wanted = NoncesWanted {
         meter: meter_number,
         count,
+        ahead: false,
     };
     meter.status(&company.nonces(wanted).await.unwrap().asks[0])
 }
@@ -74,7 +75,7 @@ async fn status(company: &Company, meter: &Meter) -> HexBytes {
 async fn quoted(company: &Company, meter: &Meter, vend_id: VendId) -> QuoteMade {
     let wanted = QuoteWanted {
         meter: meter.number,
-        status: status(company, meter).await,
+        status: Some(status(company, meter).await),
         want: gas_api::Want::AmountFen(Money::from_fen(5_000)),
     };
     company.quote(vend_id, wanted).await.unwrap()
@@ -317,7 +318,7 @@ async fn does_nothing(company: &Company, meter: &Meter, paid: &MeterPayment, res
     let status = status(company, meter).await;
     let wanted = QuoteWanted {
         meter: meter.number,
-        status: status.clone(),
+        status: Some(status.clone()),
         want: gas_api::Want::AmountFen(Money::from_fen(100)),
     };
     assert_eq!(refused(company.quote(vend(9), wanted).await), code);

@@ -7,19 +7,22 @@ mod rig;
 use gas_api::Jws;
 use gas_api::company::{
     NoncesWanted, QuoteWanted, ReceiptReported, ReservationWanted, SaleState, SaleWanted,
+    StateReported,
 };
 use gas_company::{Company, KeyStore, Mark, NewMeter};
 use gas_http::{Clock, Entropy};
-use gas_statement::{Quote, Signed};
+use gas_statement::{Quote, Sha256Digest, Signed};
 use gas_tariff::Tariff;
 use gas_token_issue::MasterKey;
 use gas_units::{Money, Unit, UnixMillis};
 use rig::{Bench, METER, Meter, company_key, pay_key, vend};
 
+const NOW_MS: i64 = 1_795_435_200_000;
+
 fn company(bench: &Bench) -> Company {
     let keys = KeyStore::new(MasterKey::from_bytes([9; 16]));
     let pay_key = pay_key().verifying_key();
-    let clock = Clock::new(|| UnixMillis::from_millis(1_795_435_200_000));
+    let clock = Clock::new(|| UnixMillis::from_millis(NOW_MS));
     let sevens = Entropy::new(|bytes| {
         bytes.fill(7);
         Ok(())
@@ -43,12 +46,13 @@ async fn a_vend_by_the_methods_alone() {
     let wanted = NoncesWanted {
         meter: number,
         count: 1,
+        ahead: false,
     };
     let nonces = company.nonces(wanted).await.unwrap();
     let mut meter = Meter::new(METER);
     let wanted = QuoteWanted {
         meter: number,
-        status: meter.status(&nonces.asks[0]),
+        status: Some(meter.status(&nonces.asks[0])),
         want: gas_api::Want::AmountFen(Money::from_fen(5_000)),
     };
     let made = company.quote(vend(1), wanted).await.unwrap();
@@ -74,8 +78,53 @@ async fn a_vend_by_the_methods_alone() {
     let again = NoncesWanted {
         meter: number,
         count: 1,
+        ahead: false,
     };
     assert!(company.nonces(again).await.is_err());
+}
+
+#[tokio::test]
+async fn away_from_the_meter_a_quote_rests_on_its_newest_reading() {
+    let bench = Bench::new().await;
+    let company = company(&bench);
+    let meter = METER.parse().unwrap();
+    let amount = |fen| gas_api::Want::AmountFen(Money::from_fen(fen));
+    let unread = |want| QuoteWanted {
+        meter,
+        status: None,
+        want,
+    };
+    let unknown = company.quote(vend(1), unread(amount(5_000))).await;
+    assert_eq!(unknown.unwrap_err().outside().code, "quote_stale", "no reading yet");
+
+    // Read where there was no internet, with an ask that was fetched days before.
+    let wanted = NoncesWanted {
+        meter,
+        count: 1,
+        ahead: true,
+    };
+    let nonces = company.nonces(wanted).await.unwrap();
+    let days = (nonces.expires_at_ms.millis() - NOW_MS) / 86_400_000;
+    assert_eq!(days, 35);
+    let status = Meter::new(METER).status(&nonces.asks[0]);
+    let reported = StateReported {
+        meter,
+        status: status.clone(),
+    };
+    company.report_state(reported).await.unwrap();
+
+    let made = company.quote(vend(1), unread(amount(5_000))).await.unwrap();
+    let again = company.quote(vend(1), unread(amount(5_000))).await.unwrap();
+    assert_eq!(again, made, "the same again");
+    let other = company.quote(vend(1), unread(amount(5_001))).await;
+    assert_eq!(other.unwrap_err().outside().code, "id_reused");
+    let quote = Signed::<Quote>::verify(&made.quote.0, &company_key().verifying_key()).unwrap();
+    let quote = quote.statement();
+    assert_eq!(quote.status_sha256, Sha256Digest::of(&status.0));
+    let reservation = ReservationWanted {
+        quote_hash: made.quote_hash,
+    };
+    company.reserve(vend(1), reservation).await.unwrap();
 }
 
 #[tokio::test]

@@ -57,9 +57,14 @@ impl Cloud {
         self.open(Method::POST, "/v1/nonces", Some(&wanted)).await
     }
 
-    pub(crate) async fn begin(&self, id: VendId, wanted: &VendWanted) -> Answer<Vend> {
-        self.open(Method::PUT, &vend_path(id, ""), Some(wanted))
-            .await
+    pub(crate) async fn begin(
+        &self,
+        phone: &Phone,
+        id: VendId,
+        wanted: &VendWanted,
+    ) -> Answer<Vend> {
+        let path = vend_path(id, "");
+        read(self.signed(phone, Method::PUT, &path, Some(wanted)).await?).await
     }
 
     pub(crate) async fn open_tender(&self, id: VendId, consent: &Consent) -> Answer<Vend> {

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use gas_api::cloud::{Consent, VendState};
 use gas_api::{Problem, Want};
-use gas_phone::{Ending, Step, TopUp};
+use gas_phone::{Ending, Event, Step, TopUp};
 use gas_units::{MeterNumber, Money, Volume};
 use serde_json::{Value, json};
 
@@ -59,6 +59,10 @@ pub(crate) struct TopUpArgs {
     /// Stop when it is paid; `resume` at the meter delivers
     #[arg(long)]
     pay_only: bool,
+    /// Away from this meter: the quote rests on its newest reading at the gas company, which is at most 35 days
+    /// old. This phone must have read it before (`status`). Stops when it is paid
+    #[arg(long, value_name = "METER")]
+    away: Option<MeterNumber>,
     #[command(flatten)]
     how: ResumeArgs,
 }
@@ -143,10 +147,20 @@ impl Desk<'_> {
             }
             return Ok(ExitCode::from(UNFINISHED));
         }
-        looking(None);
-        let card = self.reach(None).await?;
-        let mut vend = TopUp::new(vend_id()?, card.meter, want, now());
-        let outcome = self.walk(&mut vend, Some(card), &args.how, args.pay_only);
+        let card = if args.away.is_some() {
+            None
+        } else {
+            looking(None);
+            Some(self.reach(None).await?)
+        };
+        let at_hand = card.as_ref().map(|card| card.meter);
+        let meter = args.away.or(at_hand).context("no meter is named")?;
+        let mut vend = TopUp::new(vend_id()?, meter, want, now());
+        if args.away.is_some() {
+            vend.apply(Event::Unread, &self.phone.trust)?;
+        }
+        let pay_only = args.pay_only || args.away.is_some();
+        let outcome = self.walk(&mut vend, card, &args.how, pay_only);
         let outcome = outcome.await?;
         if args.how.json {
             show(&serde_json::to_string_pretty(&outcome_json(

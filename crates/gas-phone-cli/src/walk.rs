@@ -181,7 +181,13 @@ impl Walk<'_> {
         let step = top_up.next(&self.phone.trust)?;
         let event = match step {
             Step::ReadStatus => self.read_status(top_up).await?,
-            Step::Begin(wanted) => answered(self.cloud.begin(id, &wanted).await)?,
+            Step::Begin(wanted) => {
+                let event = answered(self.cloud.begin(self.phone, id, &wanted).await)?;
+                if let (None, Event::Refused(problem)) = (wanted.status, &event) {
+                    progress(&format!("{} {}", problem.detail, problem.hint));
+                }
+                event
+            }
             Step::Offer => self.offer(top_up).await?,
             Step::OpenTender { consent, after_ms } => {
                 if let Some(vend) = top_up.vend().filter(|_| after_ms > 0) {

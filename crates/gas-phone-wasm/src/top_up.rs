@@ -36,6 +36,16 @@ impl TopUp {
         )))
     }
 
+    /// Takes up a vend (JSON, as the cloud shows it) that another phone has begun.
+    ///
+    /// # Errors
+    /// It is none, or what the cloud shows of it does not hold.
+    pub fn of_another(vend: &str, now: f64, trust: &Trust) -> Result<Self, JsError> {
+        let vend = gas_json::from_slice(vend.as_bytes())?;
+        let taken_up = gas_phone::TopUp::of_another(vend, millis(now), &trust.0);
+        Ok(Self(taken_up?))
+    }
+
     /// As it was saved.
     ///
     /// # Errors
@@ -95,6 +105,11 @@ impl TopUp {
     /// The card has read this status from the meter. As below: why it changed nothing (JSON), if so.
     pub fn status_read(&mut self, status: Vec<u8>, trust: &Trust) -> Option<String> {
         self.take(Event::StatusRead(HexBytes(status)), trust)
+    }
+
+    /// The meter is not read for it: the quote shall rest on the newest reading that the gas company has.
+    pub fn unread(&mut self, trust: &Trust) -> Option<String> {
+        self.take(Event::Unread, trust)
     }
 
     /// The cloud shows the vend (JSON).

@@ -50,9 +50,10 @@ impl From<RequestIdHex> for String {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Step {
     /// Ask the cloud for a nonce for this meter, and the card for the status that answers it; then
-    /// [`Event::StatusRead`].
+    /// [`Event::StatusRead`]. Or, where the meter is not at hand, [`Event::Unread`].
     ReadStatus,
-    /// `PUT /v1/vends/{vend_id}`; then [`Event::Vend`] or [`Event::Refused`].
+    /// `PUT /v1/vends/{vend_id}`, signed by the phone where there is no status in it; then [`Event::Vend`] or
+    /// [`Event::Refused`].
     Begin(VendWanted),
     /// Show the quote; then [`Event::Agreed`] or [`Event::Declined`].
     Offer,
@@ -115,6 +116,8 @@ pub enum Ending {
 pub enum Event {
     /// The card has read this status from the meter.
     StatusRead(HexBytes),
+    /// The meter is not read: the quote shall rest on the newest reading that the gas company has.
+    Unread,
     /// The cloud shows the vend.
     Vend(Vend),
     /// The cloud answered the present step with a problem. Not for 5xx and 429: repeat the step.

@@ -27,6 +27,9 @@ pub struct TopUp {
     /// The meter's status that the quote shall rest on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     status: Option<HexBytes>,
+    /// The meter is not read for it: the quote rests on the newest reading that the gas company has.
+    #[serde(default, skip_serializing_if = "is_false")]
+    unread: bool,
     /// The newest that the cloud has said, all of it verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     vend: Option<Vend>,
@@ -111,6 +114,7 @@ impl TopUp {
             want,
             begun_at_ms: now,
             status: None,
+            unread: false,
             vend: None,
             agreed_at_ms: None,
             confirmed_at_ms: None,
@@ -123,6 +127,19 @@ impl TopUp {
             led_on: false,
             ended: None,
         }
+    }
+
+    /// Takes up a vend that another phone has begun and whose id its owner has told: whoever knows it may pay
+    /// for it, and carry it.
+    ///
+    /// # Errors
+    /// [`Distrust`]: what the cloud shows of it does not hold.
+    pub fn of_another(vend: Vend, now: UnixMillis, trust: &Trust) -> Result<Self, Distrust> {
+        let mut taken_up = Self::new(vend.vend_id, vend.meter, vend.want, now);
+        taken_up.unread = true;
+        trust.check(&vend, &taken_up.expected())?;
+        taken_up.vend = Some(vend);
+        Ok(taken_up)
     }
 
     /// Its id.
@@ -203,11 +220,11 @@ impl TopUp {
                 Unpaid::Refused(problem) => Ending::Refused(problem.clone()),
             }));
         }
-        let (Some(status), Some(vend)) = (&self.status, &self.vend) else {
+        let Some(vend) = self.vend.as_ref().filter(|_| self.is_read()) else {
             return Ok(self.beginning());
         };
-        let statements = trust.check(vend, &self.expected(status))?;
-        if let Some(step) = self.leading_on(vend, status) {
+        let statements = trust.check(vend, &self.expected())?;
+        if let Some(step) = self.leading_on(vend) {
             return Ok(step);
         }
         Ok(match vend.state {
@@ -227,16 +244,22 @@ impl TopUp {
     }
 
     fn beginning(&self) -> Step {
-        match &self.status {
-            None => Step::ReadStatus,
-            Some(status) => self.begin(status),
+        if self.is_read() {
+            self.begin()
+        } else {
+            Step::ReadStatus
         }
     }
 
-    fn begin(&self, status: &HexBytes) -> Step {
+    /// Whether it is known on what reading the quote shall rest.
+    const fn is_read(&self) -> bool {
+        self.status.is_some() || self.unread
+    }
+
+    fn begin(&self) -> Step {
         Step::Begin(VendWanted {
             meter: self.meter,
-            status: status.clone(),
+            status: self.status.clone(),
             want: self.want,
         })
     }
@@ -245,13 +268,13 @@ impl TopUp {
     /// needed yet: the token that is here goes to the meter first. Not where the card has it already or the
     /// meter has another key: the meter may be gone, and the cloud hears otherwise that the credit is there.
     /// Where the card is missed, it may be gone too: then the two take turns.
-    fn leading_on(&self, vend: &Vend, status: &HexBytes) -> Option<Step> {
+    fn leading_on(&self, vend: &Vend) -> Option<Step> {
         let for_card = !self.outdated && !self.card_missed && !self.delivery.card_has_token();
         let first = self.is_at_card() && for_card;
         let needed = self.is_open() && !first;
         let behind = self.behind.filter(|_| needed)?;
         Some(match behind {
-            Behind::Unknown => self.begin(status),
+            Behind::Unknown => self.begin(),
             Behind::At {
                 state,
                 version,
@@ -304,12 +327,12 @@ impl TopUp {
         Step::AskCard { request, after_ms }
     }
 
-    fn expected<'a>(&'a self, status: &'a HexBytes) -> Expected<'a> {
+    const fn expected(&self) -> Expected<'_> {
         Expected {
             vend_id: self.vend_id,
             meter: self.meter,
             want: self.want,
-            status,
+            status: self.status.as_ref(),
             known: self.vend.as_ref(),
         }
     }
@@ -324,6 +347,11 @@ impl TopUp {
         }
         match event {
             Event::StatusRead(status) => self.status_read(status),
+            Event::Unread => {
+                belongs(!self.is_read())?;
+                self.unread = true;
+                Ok(())
+            }
             Event::Vend(vend) => self.vend_shown(vend, trust),
             Event::Refused(problem) => self.refused(problem),
             Event::Agreed(now) => {
@@ -378,7 +406,7 @@ impl TopUp {
 
     fn status_read(&mut self, bytes: HexBytes) -> Result<(), EventError> {
         // Another status under the same vend id would be another request.
-        belongs(self.status.is_none())?;
+        belongs(!self.is_read())?;
         let status = Tagged::<gas_token::Status>::parse(&bytes.0)
             .map_err(|error| EventError::Card(error.to_string()))?;
         if status.message.meter != self.meter {
@@ -389,9 +417,9 @@ impl TopUp {
     }
 
     fn vend_shown(&mut self, vend: Vend, trust: &Trust) -> Result<(), EventError> {
-        let status = self.status.as_ref().ok_or(EventError::Unexpected)?;
+        belongs(self.is_read())?;
         let vend = self.with_what_was_known(vend);
-        trust.check(&vend, &self.expected(status))?;
+        trust.check(&vend, &self.expected())?;
         self.card_missed = false;
         let knows_less = |known: &Vend| {
             (known.payment.is_some() && vend.payment.is_none())
@@ -512,8 +540,11 @@ impl TopUp {
     }
 
     fn beginning_refused(&mut self, problem: Problem) {
+        let read_first = [codes::NOT_ENROLLED, codes::READING_TOO_OLD];
         if problem.code == codes::NONCE_NOT_LIVE {
             self.status = None;
+        } else if self.unread && read_first.contains(&problem.code.as_str()) {
+            self.unread = false;
         } else {
             self.ended = Some(Unpaid::Refused(problem));
         }

@@ -1,6 +1,6 @@
 use gas_statement::Sha256Digest;
 use gas_tariff::{QuoteBasis, Tariff};
-use gas_token::{MeterState, Seq};
+use gas_token::{MeterState, Seq, StateFlags};
 use gas_units::{MeterNumber, Money, Unit, UnixMillis};
 
 use crate::debit::OpenDebit;
@@ -61,6 +61,18 @@ pub struct BelievedState {
     pub message_sha256: Sha256Digest,
     /// When the company came to believe it.
     pub believed_at: UnixMillis,
+}
+
+impl BelievedState {
+    /// When the meter told it: by its own clock, where that runs and is not ahead of when it was heard.
+    #[must_use]
+    pub fn told_at(self) -> UnixMillis {
+        if self.state.flags.0 & StateFlags::CLOCK_LOST != 0 {
+            return self.believed_at;
+        }
+        let by_meter = i64::from(self.state.time.seconds()) * 1_000;
+        UnixMillis::from_millis(by_meter).min(self.believed_at)
+    }
 }
 
 impl MeterBook {

@@ -46,7 +46,9 @@ pub use give_back::GivenBack;
 pub use halt::Halt;
 pub use issue::{Issuance, IssueRefusal, PaidQuote};
 pub use prove::{MeterKeyring, NotProven, Proven, Told, prove_receipt, prove_record, prove_status};
-pub use quote::{Inquiry, OverLimit, QuoteRefusal, ReserveRefusal, reservation_ends};
+pub use quote::{
+    Inquiry, OverLimit, QuoteRefusal, READING_DAYS_MAX, ReserveRefusal, reservation_ends,
+};
 pub use replace::{
     Approval, ApprovalError, LaterSign, OpenReplacement, ReceiveRefusal, ReplaceConclusion,
     ReplaceRefusal, Retired, Successor,

@@ -2,11 +2,17 @@ use gas_statement::Quote;
 use gas_tariff::{QuoteError, Want};
 use gas_units::{UnixMillis, VendId};
 
-use crate::book::MeterBook;
+use crate::book::{BelievedState, MeterBook};
 use crate::halt::Halt;
 
 /// How long a payment that was begun in time may take to be heard of, ms.
 const RESERVATION_MARGIN_MS: i64 = 3 * 3_600_000;
+
+/// How old the reading may be that a quote rests on where nobody has read the meter for it, days: a month and
+/// what a household may be away after it. The tariff year turns at a reading, so the tiers stay right.
+pub const READING_DAYS_MAX: i64 = 35;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// What is asked of the company.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,6 +47,12 @@ pub enum QuoteRefusal {
     /// No state was ever believed.
     #[error("the company knows no state of this meter yet; read its status first")]
     NoState,
+    /// The newest believed state was told too long ago.
+    #[error(
+        "the newest reading of this meter is {0} days old, and a quote needs one of at most \
+         {READING_DAYS_MAX} days"
+    )]
+    TooOld(i64),
     /// Above the meter's limit.
     #[error(transparent)]
     OverLimit(#[from] OverLimit),
@@ -102,6 +114,20 @@ impl MeterBook {
             created_at_ms: now,
             valid_until_ms: now.plus_millis(inquiry.valid_for_ms),
         })
+    }
+
+    /// Quotes from the newest believed state, where the meter was not read for it: not from one that was told
+    /// more than [`READING_DAYS_MAX`] days ago.
+    ///
+    /// # Errors
+    /// [`QuoteRefusal`].
+    pub fn quote_unread(&self, inquiry: Inquiry, now: UnixMillis) -> Result<Quote, QuoteRefusal> {
+        let told_at = self.believed.map(BelievedState::told_at);
+        let age_ms = told_at.map_or(0, |at| now.millis().saturating_sub(at.millis()));
+        if age_ms > READING_DAYS_MAX * DAY_MS {
+            return Err(QuoteRefusal::TooOld(age_ms / DAY_MS));
+        }
+        self.quote(inquiry, now)
     }
 
     /// Company rule 7: whether payment of `quote` may be asked for. `open` is the vend that holds this

@@ -219,6 +219,44 @@ fn nothing_is_quoted_before_a_state_is_believed() {
 }
 
 #[test]
+fn a_quote_without_a_visit_rests_on_a_reading_of_at_most_35_days() {
+    const DAY: i64 = 86_400_000;
+    let (_, _, mut book) = ready();
+    let at = |book: &MeterBook, now| {
+        book.quote_unread(ask(1, 100), now)
+            .map(|quote| quote.payable())
+    };
+    let price = Ok(Money::from_fen(100));
+    let mut state = book.believed.unwrap();
+    // The meter told it ten days before it was heard.
+    let heard = state.believed_at;
+    let told = heard.plus_millis(-10 * DAY);
+    let seconds = u32::try_from(told.millis() / 1_000).unwrap();
+    state.state.time = UnixTime::from_seconds(seconds);
+    book.believed = Some(state);
+    let last = UnixMillis::from_millis(i64::from(seconds) * 1_000 + 35 * DAY);
+    assert_eq!(at(&book, last), price);
+    assert_eq!(
+        at(&book, last.plus_millis(1)),
+        Err(QuoteRefusal::TooOld(35))
+    );
+    // A clock ahead makes no reading younger than when it was heard, and one that was lost says nothing.
+    for (time, flags) in [(u32::MAX, 0), (0, StateFlags::CLOCK_LOST)] {
+        state.state.time = UnixTime::from_seconds(time);
+        state.state.flags = StateFlags(flags);
+        book.believed = Some(state);
+        assert_eq!(at(&book, heard.plus_millis(35 * DAY)), price);
+        let late = at(&book, heard.plus_millis(35 * DAY + 1));
+        assert_eq!(late, Err(QuoteRefusal::TooOld(35)));
+    }
+    book.frozen = true;
+    assert!(matches!(at(&book, NOW), Err(QuoteRefusal::Halted(_))));
+    book.believed = None;
+    book.frozen = false;
+    assert_eq!(at(&book, NOW), Err(QuoteRefusal::NoState));
+}
+
+#[test]
 fn the_limit_counts_balance_and_what_is_on_its_way() {
     let (keys, mut meter, book) = ready();
     meter.account.balance = 30_000;

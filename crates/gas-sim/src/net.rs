@@ -81,7 +81,7 @@ pub(crate) enum PayAsk {
 #[derive(Clone, Debug)]
 pub(crate) enum CloudAsk {
     Nonce(NonceWanted),
-    Begin(VendId, VendWanted),
+    Begin(VendId, VendWanted, PublicKeyHex),
     Tender(VendId, Consent),
     Confirm(VendId, Consent),
     Show(VendId),

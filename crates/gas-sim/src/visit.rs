@@ -158,7 +158,7 @@ impl World {
     }
 }
 
-fn phone_key(place: usize) -> PublicKeyHex {
+pub(crate) fn phone_key(place: usize) -> PublicKeyHex {
     let mut key = [0; 32];
     key[0] = place.to_le_bytes()[0];
     PublicKeyHex(key)

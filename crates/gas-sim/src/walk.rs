@@ -10,6 +10,7 @@ use crate::event::{CardEvent, Event as Happening, PhoneEvent};
 use crate::fault::Fault;
 use crate::net::{Ask, Asker, CloudAsk, Failure, Outcome, To, Told};
 use crate::phone::{Asked, CardWork, Doing, Line, Payer, Walk, request_id};
+use crate::visit::phone_key;
 use crate::world::World;
 
 /// Failures one after the other until a phone lets a vend rest.
@@ -23,6 +24,8 @@ const OFFER: CentralOffer = CentralOffer {
     value_max: 244,
     window: 4,
 };
+/// How many vends begin away from the meter, from its newest reading at the company; of 100,000.
+const UNREAD: u32 = 15_000;
 /// ATT MTU of a link.
 const ATT_MTU: u16 = 247;
 
@@ -136,9 +139,13 @@ impl World {
 
     fn perform(&mut self, place: usize, vend: VendId, step: Step) {
         match step {
+            Step::ReadStatus if self.sim.rng.chance(UNREAD) => {
+                self.phone_applies(place, Event::Unread);
+            }
             Step::ReadStatus => self.phone_reads(place),
             Step::Begin(wanted) => {
-                self.ask_cloud(place, CloudAsk::Begin(vend, wanted), Asked::Vend);
+                let ask = CloudAsk::Begin(vend, wanted, phone_key(place));
+                self.ask_cloud(place, ask, Asked::Vend);
             }
             Step::Offer => {
                 let sure = self.vends.get(&vend).is_some_and(|truth| truth.sure);

@@ -185,7 +185,7 @@ impl Buyer {
         let status = HexBytes(self.meter.status(&nonce.ask.0, now())?);
         let wanted = VendWanted {
             meter,
-            status,
+            status: Some(status),
             want: Want::AmountFen(Money::from_fen(1_000)),
         };
         let vend: VendSeen = self.cloud.put(&path, &wanted).await?;

@@ -10,9 +10,9 @@ import { chromium } from 'playwright-core';
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const SMALL_PHONE = { width: 360, height: 640 };
+/** Off by default on Linux. */
+const WEB_BLUETOOTH = '--enable-blink-features=WebBluetooth';
 const FLAGS = [
-  // Off by default on Linux.
-  '--enable-blink-features=WebBluetooth',
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',
@@ -47,13 +47,14 @@ export class Browser {
    *   one. Either goes with the household.
    * @param {string} [options.locale] What the phone speaks.
    * @param {{ width: number, height: number }} [options.viewport]
+   * @param {boolean} [options.bluetooth] Whether pages have Web Bluetooth, as those of many phones have not.
    */
-  static async launch(household, { profile, locale = 'zh-CN', viewport = SMALL_PHONE } = {}) {
+  static async launch(household, { profile, locale = 'zh-CN', viewport = SMALL_PHONE, bluetooth = true } = {}) {
     const temporary = await household.folder('temporary');
     const context = await chromium.launchPersistentContext(profile ?? (await household.folder('browser')), {
       executablePath,
       headless: true,
-      args: FLAGS,
+      args: bluetooth ? [WEB_BLUETOOTH, ...FLAGS] : FLAGS,
       artifactsDir: temporary,
       // No session bus: Chromium would start one, and look there for a keyring.
       env: {

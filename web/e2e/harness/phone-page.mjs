@@ -17,9 +17,14 @@ export class PhonePage {
     this.page.setDefaultTimeout(PATIENCE_MS);
   }
 
-  /** Opens the page in a tab of this browser. @param {import('./browser.mjs').Browser} browser @param {Household} home */
-  static async open(browser, home) {
-    return new PhonePage(await browser.open(`${home.facts.urls.cloud}/`), home);
+  /**
+   * Opens the page in a tab of this browser.
+   * @param {import('./browser.mjs').Browser} browser
+   * @param {Household} home
+   * @param {string} place
+   */
+  static async open(browser, home, place = '') {
+    return new PhonePage(await browser.open(`${home.facts.urls.cloud}/${place}`), home);
   }
 
   /** @param {string} action */
@@ -79,5 +84,34 @@ export class PhonePage {
     await this.accepted();
   }
 
+  /** What the page has saved of its first meter. @returns {Promise<import('../../src/lib/store').KnownMeter>} */
+  meter = () => this.page.evaluate(savedMeter);
+
+  /** Waits until what is saved of the meter is so. @param {(meter: import('../../src/lib/store').KnownMeter) => boolean} isSo */
+  async until(isSo) {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (let meter = await this.meter(); !isSo(meter); meter = await this.meter()) {
+      assert.ok(performance.now() < deadline, `still ${JSON.stringify({ ...meter, history: '...' })}`);
+      await this.page.evaluate(() => new Promise(requestAnimationFrame));
+    }
+  }
+
   accepted = () => this.sees('[data-state="accepted"]');
+}
+
+/** Runs in the page. */
+function savedMeter() {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open('pilotlight');
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+      const db = opening.result;
+      const asking = db.transaction('meters').objectStore('meters').getAll();
+      asking.onerror = () => reject(asking.error);
+      asking.onsuccess = () => {
+        db.close();
+        resolve(asking.result[0]);
+      };
+    };
+  });
 }

@@ -130,7 +130,7 @@ export class World {
         bytes,
         shown: JSON.parse(statusIn(Buffer.from(bytes, 'hex'))),
         read_at_ms: NOW - readAgo,
-        enrolled: true,
+        unsent: false,
       },
       cloud: {
         meter,

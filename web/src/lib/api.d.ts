@@ -2,6 +2,27 @@
 
 export interface components {
     schemas: {
+        /**
+         * @description Ask messages for one meter, each to be answered by one status. What answers them goes to
+         *     `PUT /v1/enrolments/{phone_key}`, by the phone that has asked for them.
+         */
+        Asks: {
+            /** @description Whole ask messages (18 bytes each). */
+            asks: components["schemas"]["HexBytes"][];
+            /** @description From when on they are refused: 35 days. */
+            expires_at_ms: components["schemas"]["UnixMillis"];
+        };
+        /**
+         * @description `POST /v1/meters/{meter}/asks`: ask messages to read the meter with where there is no internet. A signed
+         *     phone request, by an enrolled phone.
+         */
+        AsksWanted: {
+            /**
+             * Format: uint8
+             * @description How many, 1..=8.
+             */
+            count: number;
+        };
         /** @description A state that the company believes. */
         BelievedState: {
             /**
@@ -372,8 +393,11 @@ export interface components {
         VendWanted: {
             /** @description The meter. */
             meter: components["schemas"]["MeterNumber"];
-            /** @description A status that answers an ask of this cloud. */
-            status: components["schemas"]["HexBytes"];
+            /**
+             * @description A status that answers an ask of this cloud. Left out, the quote rests on the newest reading that the
+             *     company believes, at most 35 days old, and the request must be signed by an enrolled phone.
+             */
+            status?: components["schemas"]["HexBytes"] | null;
             /** @description What the customer wants. */
             want: components["schemas"]["Want"];
         };

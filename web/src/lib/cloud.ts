@@ -43,8 +43,9 @@ export class Cloud {
     return (JSON.parse(await this.#text('POST', '/v1/nonces', wanted)) as { ask: string }).ask;
   }
 
+  /** Where the meter was not read for it, who asks must be known at the meter. */
   begin(id: string, wanted: Schemas['VendWanted']): Promise<VendAnswer> {
-    return this.#vend('PUT', id, '', wanted);
+    return asVend(wanted.status ? this.#text('PUT', vendPath(id), wanted) : this.#signed('PUT', vendPath(id), wanted));
   }
 
   openTender(id: string, asked: Schemas['TenderAsked']): Promise<VendAnswer> {
@@ -96,13 +97,14 @@ export class Cloud {
     return JSON.parse(await this.#signed('GET', `/v1/meters/${meter}`)) as MeterShown;
   }
 
-  async #vend(method: string, id: string, rest: string, body?: object, signal?: AbortSignal): Promise<VendAnswer> {
-    try {
-      return { vend: await this.#text(method, `/v1/vends/${id}${rest}`, body, signal) };
-    } catch (error) {
-      if (error instanceof CloudError && error.kind === 'refused') return { problem: JSON.stringify(error.problem) };
-      throw error;
-    }
+  /** Ask messages with which this phone can read a meter where there is no internet. */
+  async asks(meter: string, count: number): Promise<Sent<Schemas['Asks']>> {
+    const answer = await this.#signed('POST', `/v1/meters/${meter}/asks`, { count });
+    return JSON.parse(answer) as Sent<Schemas['Asks']>;
+  }
+
+  #vend(method: string, id: string, rest: string, body?: object, signal?: AbortSignal): Promise<VendAnswer> {
+    return asVend(this.#text(method, `${vendPath(id)}${rest}`, body, signal));
   }
 
   /** A request that proves which phone sends it. */
@@ -144,6 +146,20 @@ export class Cloud {
     const problem = problemIn(text);
     if (!problem) throw new CloudError('unreachable', undefined, new Error(`HTTP ${status}`));
     throw new CloudError(status >= 500 || status === 429 ? 'not_now' : 'refused', problem);
+  }
+}
+
+function vendPath(id: string): string {
+  return `/v1/vends/${id}`;
+}
+
+/** A refusal is an answer, too. */
+async function asVend(answer: Promise<string>): Promise<VendAnswer> {
+  try {
+    return { vend: await answer };
+  } catch (error) {
+    if (error instanceof CloudError && error.kind === 'refused') return { problem: JSON.stringify(error.problem) };
+    throw error;
   }
 }
 

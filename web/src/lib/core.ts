@@ -66,6 +66,8 @@ export interface Quote {
     payable_fen: number;
     credit: number;
   };
+  /** When the meter told what it rests on, seconds since 1970, by the meter's clock. */
+  meter_time: number;
   created_at_ms: number;
   valid_until_ms: number;
 }

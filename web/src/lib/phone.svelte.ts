@@ -22,12 +22,16 @@ import { Card } from './link/card';
 import { type CardDoor, LinkError, type Radio } from './link/card-link';
 import { pause } from './pause';
 import { type KnownMeter, type SavedTopUp, Store } from './store';
-import { type Progress, upload, visit } from './visit';
+import { type Progress, fetchAsks, passOn, visit } from './visit';
 import { type Doing, type Host, type Outcome, type Trouble, Walk, troubleOf } from './walk';
 
 /** How often a meter is visited when links break off, and how long to wait between, ms. */
 const VISITS = 4;
 const VISIT_AGAIN_MS = 700;
+
+/** How long until what could not be sent is sent again, ms: doubles. */
+const CATCH_UP_AGAIN_MS = 2_000;
+const CATCH_UP_LATE_MS = 300_000;
 
 /** A vend, and what is being done for it just now. */
 export interface Work {
@@ -67,6 +71,8 @@ export class Phone {
   #door: CardDoor | undefined;
   #walk: Walk | undefined;
   #walked: Promise<void> = Promise.resolve();
+  #catchUpLater: ReturnType<typeof setTimeout> | undefined;
+  #catchUpWait = CATCH_UP_AGAIN_MS;
 
   private constructor(
     private readonly store: Store,
@@ -162,6 +168,7 @@ export class Phone {
       if (!this.#door) return;
       await this.#visit(this.#door, doing);
       await this.refresh();
+      if (this.meter) await fetchAsks(this.cloud, this.meter, this.store).catch(() => {});
     } catch (error) {
       doing.trouble = troubleOf(error);
     } finally {
@@ -209,18 +216,33 @@ export class Phone {
     await this.read();
   }
 
-  /** Begins a vend for a meter and walks it as far as it goes. */
-  async topUp(meter: string, want: Want): Promise<void> {
+  /** Begins a vend for a meter and walks it as far as it goes; `away` from the meter, from its newest reading. */
+  async topUp(meter: string, want: Want, away = false): Promise<void> {
     const topUp = TopUp.begin(meter, JSON.stringify(want), Date.now(), random(10));
+    if (away) topUp.unread(this.trust);
+    await this.#walkOn(topUp, await this.#saveNew(topUp));
+  }
+
+  /** Takes up a vend that another phone has begun, to pay for it or to carry it: whether there is such a vend. */
+  async takeUp(vendId: string): Promise<boolean> {
+    const answer = await this.cloud.follow(vendId, 0);
+    if (!('vend' in answer)) return false;
+    const topUp = TopUp.of_another(answer.vend, Date.now(), this.trust);
+    this.#put({ saved: await this.#saveNew(topUp), shown: shownOf(topUp, this.trust) });
+    topUp.free();
+    return true;
+  }
+
+  async #saveNew(topUp: TopUp): Promise<SavedTopUp> {
     const saved: SavedTopUp = {
       vend_id: topUp.id,
-      meter,
+      meter: topUp.meter,
       begun_at_ms: Date.now(),
       saved: topUp.save(),
       is_over: false,
     };
     await this.store.saveTopUp(saved);
-    await this.#walkOn(topUp, saved);
+    return saved;
   }
 
   /** Goes on with a vend, from where it was; `returned` from the cashier, where the user has said that it is paid. */
@@ -322,7 +344,7 @@ export class Phone {
   /** What the cloud knows of the meter that is shown, where this phone may see it. */
   async refresh(): Promise<void> {
     const known = this.meter;
-    if (!known?.status?.enrolled) return;
+    if (!known?.is_enrolled) return;
     try {
       // Its records are here already, or come from the card.
       const { state, vends } = await this.cloud.meter(known.meter);
@@ -333,14 +355,26 @@ export class Phone {
     }
   }
 
-  /** Sends what waits, and looks at vends that may have news: at the start, and whenever the internet is back. */
+  /** Sends what waits, and looks at vends that may have news: at the start, and whenever the internet is back. What the
+   * cloud did not take is sent again after a while: the internet may be back in name only. */
   async catchUp(): Promise<void> {
-    for (const known of this.meters) await upload(this.cloud, known, this.store).catch(() => {});
+    clearTimeout(this.#catchUpLater);
+    let allSent = true;
+    for (const known of this.meters) {
+      await passOn(this.cloud, known, this.store).catch(() => {
+        allSent = false;
+      });
+    }
     for (const { saved } of this.open) {
       if (this.#isWalking(saved.vend_id)) continue;
       await this.#catchUpWith({ ...saved }).catch(() => {});
     }
     await this.refresh();
+    for (const known of this.meters) await fetchAsks(this.cloud, known, this.store).catch(() => {});
+    this.#catchUpWait = allSent ? CATCH_UP_AGAIN_MS : Math.min(this.#catchUpWait * 2, CATCH_UP_LATE_MS);
+    if (allSent || !this.online) return;
+    clearTimeout(this.#catchUpLater);
+    this.#catchUpLater = setTimeout(() => void this.catchUp(), this.#catchUpWait);
   }
 
   async #catchUpWith(saved: SavedTopUp): Promise<void> {

@@ -11,8 +11,13 @@ export interface KnownMeter {
   name?: string;
   /** The saved [`History`]. */
   history: string;
-  /** The newest status, hexadecimal, when it was read (ms since 1970), and by which ask message. */
-  status?: { bytes: string; shown: MeterStatus; read_at_ms: number; enrolled: boolean };
+  /** The newest status, hexadecimal, and when it was read (ms since 1970). `unsent`: where there was no internet, and the
+   * cloud has yet to be shown it. */
+  status?: { bytes: string; shown: MeterStatus; read_at_ms: number; unsent: boolean };
+  /** This phone may see its data. */
+  is_enrolled?: boolean;
+  /** Ask messages for reading it without internet, hexadecimal; each is for one status. */
+  asks?: { ask: string; expires_at_ms: number }[];
   /** What the cloud last showed of it. */
   cloud?: Pick<MeterShown, 'state' | 'vends'>;
   card_name?: string;

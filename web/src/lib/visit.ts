@@ -24,6 +24,10 @@ import type { KnownMeter, Store } from './store';
 const CARRIED_MAX = 8;
 const ASKS_MAX = 30;
 
+/** How many ask messages are kept for reading without internet, and how few make this phone fetch others. */
+const ASKS_KEPT = 4;
+const ASKS_LOW = 1;
+
 export type Visited = { status: string; shown: MeterStatus };
 
 /** How far a visit is. */
@@ -41,9 +45,9 @@ export async function visit(
   const meter = card.meter;
   if (meter === null) throw new CardError(cardCode.meterSilent, 'the card has not heard its meter yet');
   for (let carried = 0; carried < CARRIED_MAX; carried += 1) {
-    const visited = await readStatus(card, cloud, meter, tell);
     const known = await knownMeter(store, meter, card);
-    known.status = { bytes: visited.status, shown: visited.shown, read_at_ms: Date.now(), enrolled: false };
+    const visited = await readStatus(card, cloud, known, store, tell);
+    known.status = { bytes: visited.status, shown: visited.shown, read_at_ms: Date.now(), unsent: true };
     await store.saveMeter(known);
     let waiting: string | undefined;
     try {
@@ -62,10 +66,16 @@ export async function visit(
   throw new Error('the gas company has ever more data for this meter; ask it what is wrong');
 }
 
-async function readStatus(card: Card, cloud: Cloud, meter: string, tell: (p: Progress) => void): Promise<Visited> {
+async function readStatus(
+  card: Card,
+  cloud: Cloud,
+  known: KnownMeter,
+  store: Store,
+  tell: (p: Progress) => void,
+): Promise<Visited> {
   tell({ doing: 'pairing' });
   await card.pair();
-  const ask = fromHex(await cloud.nonce(meter));
+  const ask = fromHex(await askFor(cloud, known, store));
   tell({ doing: 'asking_meter' });
   const first = CardRequest.status(random(8), ask);
   let answer: CardResponse = await card.askPatiently(() => CardRequest.status(random(8), ask));
@@ -76,6 +86,32 @@ async function readStatus(card: Card, cloud: Cloud, meter: string, tell: (p: Pro
   if (answer.code !== cardCode.ok) throw new CardError(answer.code, answer.words);
   const body = answer.body;
   return { status: toHex(body), shown: JSON.parse(statusIn(body)) as MeterStatus };
+}
+
+/** A fresh ask message; or without internet one of those fetched ahead, which is used up before it is used. */
+async function askFor(cloud: Cloud, known: KnownMeter, store: Store): Promise<string> {
+  try {
+    return await cloud.nonce(known.meter);
+  } catch (error) {
+    const [ahead, ...rest] = liveAsks(known);
+    if (!(error instanceof CloudError && error.kind === 'unreachable') || !ahead) throw error;
+    known.asks = rest;
+    await store.saveMeter(known);
+    return ahead.ask;
+  }
+}
+
+function liveAsks(known: KnownMeter): { ask: string; expires_at_ms: number }[] {
+  return (known.asks ?? []).filter((one) => one.expires_at_ms > Date.now());
+}
+
+/** Sees to it that this meter can be read without internet. */
+export async function fetchAsks(cloud: Cloud, known: KnownMeter, store: Store): Promise<void> {
+  const left = liveAsks(known);
+  if (!known.is_enrolled || left.length > ASKS_LOW) return;
+  const { asks, expires_at_ms } = await cloud.asks(known.meter, ASKS_KEPT - left.length);
+  known.asks = [...left, ...asks.map((ask) => ({ ask, expires_at_ms }))];
+  await store.saveMeter(known);
 }
 
 async function knownMeter(store: Store, meter: string, card: Card): Promise<KnownMeter> {
@@ -110,9 +146,25 @@ async function fetchReadings(card: Card, known: KnownMeter, store: Store, tell: 
 async function enrol(cloud: Cloud, known: KnownMeter, store: Store): Promise<string | undefined> {
   if (!known.status) return undefined;
   const enrolment = await cloud.enrol(known.meter, known.status.bytes);
-  known.status.enrolled = true;
+  known.status.unsent = false;
+  known.is_enrolled = true;
   await store.saveMeter(known);
   return enrolment.waiting;
+}
+
+/** Passes on what was read without internet. What waits for the meter comes with its next reading. */
+export async function passOn(cloud: Cloud, known: KnownMeter, store: Store): Promise<void> {
+  if (known.status?.unsent) {
+    try {
+      await enrol(cloud, known, store);
+    } catch (error) {
+      if (!(error instanceof CloudError && error.kind === 'refused')) throw error;
+      // It will not be taken any more: another phone has shown a newer one, or its time is over.
+      known.status.unsent = false;
+      await store.saveMeter(known);
+    }
+  }
+  await upload(cloud, known, store);
 }
 
 /** Passes on what the cloud lacks; also later, from anywhere with internet. */

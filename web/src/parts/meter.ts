@@ -36,6 +36,16 @@ export function stateOf(known: KnownMeter, topUps: readonly TopUpShown[]): Meter
   return read && { ...read.shown, ...flagged(read.shown.flags), unit, at_ms: read.read_at_ms, from: 'phone' };
 }
 
+/** The oldest reading from which the gas company quotes away from the meter, ms (docs/protocols/http.md). */
+const READING_MAX_MS = 35 * 86_400_000;
+
+/** When the company heard of this meter last, where that is recent enough to quote from. */
+export function recentReading(known: KnownMeter, now: number): number | undefined {
+  const read = known.status?.unsent ? undefined : known.status?.read_at_ms;
+  const at = Math.max(known.cloud?.state?.believed_at_ms ?? 0, read ?? 0);
+  return at > now - READING_MAX_MS ? at : undefined;
+}
+
 function flagged(bits: number): Pick<MeterState, 'valve' | 'battery_low' | 'clock_lost' | 'tampered'> {
   const has = (mask: number) => (bits & mask) !== 0;
   const closed = has(flags.valveClosed) ? (has(flags.valveArmed) ? 'ready' : 'closed') : 'open';

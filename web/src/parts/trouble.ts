@@ -52,6 +52,7 @@ const REMEDIES: Record<string, Remedy> = {
   debit_open: 'read_meter',
   books_restored: 'read_meter',
   not_enrolled: 'read_meter',
+  reading_too_old: 'read_meter',
 };
 
 /** Whether the card that was chosen may be the wrong one. */

@@ -36,6 +36,7 @@ const quote: Quote = {
     payable_fen: 9_968,
     credit: 3_600,
   },
+  meter_time: NOW / 1000,
   created_at_ms: NOW,
   valid_until_ms: NOW + 1,
 };
@@ -139,7 +140,7 @@ describe('a meter', () => {
   const read = (bits: number) => ({
     meter: quote.meter,
     history: '',
-    status: { bytes: '', shown: { ...status, flags: bits }, read_at_ms: NOW, enrolled: true },
+    status: { bytes: '', shown: { ...status, flags: bits }, read_at_ms: NOW, unsent: false },
   });
 
   it('is as the phone read it, or as the company heard of it later', () => {

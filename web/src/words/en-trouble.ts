@@ -119,6 +119,11 @@ const cloud: Record<string, TroubleWords> = {
     safe: nothingPaid,
     todo: 'Top up again: the price is computed anew from the present reading.',
   },
+  reading_too_old: {
+    what: 'The last reading of the meter is too old for a price',
+    safe: nothingPaid,
+    todo: 'Please read the meter once, then top up.',
+  },
   tender_open: {
     what: 'Another payment for this meter is under way',
     safe: 'Only one at a time, so that nobody pays twice.',

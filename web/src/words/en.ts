@@ -115,6 +115,8 @@ export const en = {
     next: 'Next: read the meter for a price',
     explain: 'The meter is read once, and you see the price. You pay only if you agree.',
     near: 'Please stand next to the gas meter.',
+    away: 'I am not at the meter: use its last reading',
+    awayHint: (ago: string) => `Last reading: ${ago}. Once paid, any phone with Bluetooth can deliver it at the meter.`,
     openOne: 'A top-up that is paid is not on the meter yet. Best finish it first.',
     noMeter: 'No meter connected yet',
   },
@@ -137,6 +139,7 @@ export const en = {
 
   offer: {
     title: 'Please check the price',
+    reading: (time: string, ago: string) => `From the reading of ${time} (${ago}).`,
     verified: 'Signed by the gas company; this phone has verified it and computed it again.',
     tier: (name: string) => `Tier ${name}`,
     arrears: 'Arrears',
@@ -179,8 +182,8 @@ export const en = {
     payAgain: 'Top up again',
     home: 'Home',
     receipt: 'See the receipt',
-    unknown: 'This phone does not know that top-up',
-    unknownHint: 'It may have been begun on another phone. Look there, or ask your gas company.',
+    unknown: 'There is no such top-up',
+    unknownHint: 'Please check that the link is complete, or ask your gas company.',
     id: 'Top-up number',
     idHint: 'Tell this number when you call',
     copy: 'Copy number',
@@ -205,6 +208,14 @@ export const en = {
       'The gas company has taken this top-up back. Your money is on its way back to where it came from.',
     nextRefunded: 'Your money went back to where it came from.',
     obstacle: 'The gas company says',
+  },
+
+  share: {
+    title: 'Let someone else pay or deliver',
+    text: 'Gas top-up',
+    hint: 'Whoever has the link sees this top-up and can pay for it; at the meter they can deliver it. Send it only to people you trust.',
+    send: 'Send the link',
+    copied: 'Link copied',
   },
 
   timeline: {

@@ -100,6 +100,11 @@ const cloud: Record<string, TroubleWords> = {
     safe: nothingPaid,
     todo: '请重新充值，会按现在的读数再算一次。',
   },
+  reading_too_old: {
+    what: '最近一次读数太旧了，不能按它算价',
+    safe: nothingPaid,
+    todo: '请到燃气表旁读一次表，再充值。',
+  },
   tender_open: {
     what: '这块表有另一笔充值正在付款',
     safe: '一块表同时只能付一笔，这样不会重复付款。',

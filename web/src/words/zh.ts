@@ -114,6 +114,8 @@ export const zh = {
     next: '下一步：读表算价',
     explain: '下一步会读一次燃气表，算好价钱给您看，您同意了才付款。',
     near: '请站在燃气表旁',
+    away: '我不在表旁，按最近的读数算价',
+    awayHint: (ago: string) => `最近一次读数：${ago}。付款后，任何一部能连蓝牙的手机在表旁都能充进去。`,
     openOne: '有一笔已付款的充值还没充到表里，建议先完成它。',
     noMeter: '还没有连接过燃气表',
   },
@@ -136,6 +138,7 @@ export const zh = {
 
   offer: {
     title: '请核对价钱',
+    reading: (time: string, ago: string) => `按 ${time} 的读数计算（${ago}）。`,
     verified: '报价由燃气公司签名，本手机已核实，并重新算过一遍。',
     tier: (name: string) => `第${name}阶梯`,
     arrears: '补缴欠费',
@@ -178,8 +181,8 @@ export const zh = {
     payAgain: '重新充值',
     home: '回首页',
     receipt: '看凭证',
-    unknown: '这部手机里没有这笔充值',
-    unknownHint: '它可能是在别的手机上办的。请在那部手机上查看，或联系燃气公司。',
+    unknown: '没有找到这笔充值',
+    unknownHint: '请核对链接是否完整，或联系燃气公司。',
     id: '充值编号',
     idHint: '打客服电话时报这个编号',
     copy: '复制编号',
@@ -202,6 +205,14 @@ export const zh = {
     nextRefundPending: '燃气公司已经退回这笔充值，钱正在原路退回。',
     nextRefunded: '钱已原路退回。',
     obstacle: '燃气公司说',
+  },
+
+  share: {
+    title: '请别人付款，或帮忙充到表里',
+    text: '燃气充值',
+    hint: '收到链接的人可以看到这笔充值、替您付款；在表旁还能帮您充进去。请只发给信得过的人。',
+    send: '发送链接',
+    copied: '链接已复制',
   },
 
   timeline: {

@@ -1,17 +1,17 @@
 //! What is said of each door of the cloud.
 
 use gas_api::cloud::{
-    Consent, Enrolment, EnrolmentRevoked, EnrolmentWanted, Meter, Nonce, NonceWanted,
-    ReceiptDelivered, RecordsKept, RecordsUploaded, TenderAsked, TokenDelivered, TokenTaken, Vend,
-    VendWanted,
+    Asks, AsksWanted, Consent, Enrolment, EnrolmentRevoked, EnrolmentWanted, Meter, Nonce,
+    NonceWanted, ReceiptDelivered, RecordsKept, RecordsUploaded, TenderAsked, TokenDelivered,
+    TokenTaken, Vend, VendWanted,
 };
 use gas_api::codes::{
     AMOUNT_MISMATCH, BODY_MALFORMED, BOOKS_RESTORED, DEBIT_OPEN, ID_REUSED, MESSAGE_FORGED,
     MESSAGE_MALFORMED, METER_FROZEN, METER_REPLACED, METER_UNKNOWN, NO_SUCH_ENDPOINT,
     NONCE_NOT_LIVE, NOT_ENROLLED, NOTIFICATION_FORGED, OTHER_METER, OVER_LIMIT,
     PRESENTATION_DIFFERS, PROVIDER_CONTRADICTS, QUOTE_DIFFERS, QUOTE_EXPIRED, QUOTE_STALE,
-    REFUND_DIFFERS, REFUNDED_BEFORE, STATEMENT_FORGED, TENDER_OPEN, TOKEN_UNKNOWN, UNAUTHORIZED,
-    UPSTREAM_UNAVAILABLE, VEND_UNKNOWN, WANT_NOT_SELLABLE, WRONG_STATE,
+    READING_TOO_OLD, REFUND_DIFFERS, REFUNDED_BEFORE, STATEMENT_FORGED, TENDER_OPEN, TOKEN_UNKNOWN,
+    UNAUTHORIZED, UPSTREAM_UNAVAILABLE, VEND_UNKNOWN, WANT_NOT_SELLABLE, WRONG_STATE,
 };
 use gas_api::pay::TenderEvent;
 use gas_api::{Keys, PublicKeyHex};
@@ -233,18 +233,21 @@ fn of_vends(schemas: &mut SchemaGenerator) -> Vec<Operation> {
         operation(
             "PUT /v1/vends/{vend_id}",
             "begin_vend",
-            "Begin a purchase: the company's signed quote. Again: the vend as it stands.",
+            "Begin a purchase: the company's signed quote. Again: the vend as it stands. Without a status, signed \
+             by an enrolled phone.",
         )
         .vend(schemas)
         .body::<VendWanted>(schemas)
         .json::<Vend>(schemas, "The vend.")
         .problems(&[
+            UNSIGNED,
+            NOT_HERE,
             (404, &[NO_SUCH_ENDPOINT, METER_UNKNOWN]),
             (
                 409,
                 &[
                     ID_REUSED, NONCE_NOT_LIVE, QUOTE_STALE, OVER_LIMIT, TENDER_OPEN, METER_FROZEN,
-                    METER_REPLACED, DEBIT_OPEN, BOOKS_RESTORED,
+                    METER_REPLACED, DEBIT_OPEN, BOOKS_RESTORED, READING_TOO_OLD,
                 ],
             ),
             (422, &[MESSAGE_MALFORMED, MESSAGE_FORGED, OTHER_METER, WANT_NOT_SELLABLE]),
@@ -374,6 +377,21 @@ fn of_meters(schemas: &mut SchemaGenerator) -> Vec<Operation> {
             (404, &[NO_SUCH_ENDPOINT, METER_UNKNOWN, TOKEN_UNKNOWN]),
             (409, &[METER_FROZEN, METER_REPLACED, BOOKS_RESTORED]),
             NOT_BELIEVED,
+            UPSTREAM,
+        ]),
+        operation(
+            "POST /v1/meters/{meter}/asks",
+            "fetch_asks",
+            "Ask messages to read the meter with where there is no internet, live for 35 days.",
+        )
+        .proven(Proof::Phone)
+        .meter(schemas)
+        .body::<AsksWanted>(schemas)
+        .json::<Asks>(schemas, "The ask messages.")
+        .problems(&[
+            UNSIGNED,
+            NOT_HERE,
+            (404, &[NO_SUCH_ENDPOINT, METER_UNKNOWN]),
             UPSTREAM,
         ]),
         operation(

@@ -46,12 +46,15 @@ impl Cloud {
         }
         let enrolling = store.enrol(nonce, phone_key, &believed, self.now()).await;
         match enrolling.map_err(Problem::ours)? {
-            Enrolling::Enrolled(enrolled_at_ms) => Ok(Enrolment {
-                phone_key,
-                meter,
-                enrolled_at_ms,
-                waiting: lacking(believed),
-            }),
+            Enrolling::Enrolled(enrolled_at_ms) => {
+                self.look_at_sales(meter).await?;
+                Ok(Enrolment {
+                    phone_key,
+                    meter,
+                    enrolled_at_ms,
+                    waiting: lacking(believed),
+                })
+            }
             Enrolling::NonceNotLive => Err(nonce_not_live()),
         }
     }
@@ -82,14 +85,16 @@ impl Cloud {
         if enrolled.map_err(Problem::ours)? {
             return Ok(());
         }
-        Err(Problem::forbidden(
-            codes::NOT_ENROLLED,
-            "This phone is not enrolled for this meter.",
-        )
-        .hint(
-            "Enrol it at the meter: read a fresh status over Bluetooth with a nonce for its key.",
-        ))
+        Err(not_enrolled())
     }
+}
+
+pub(super) fn not_enrolled() -> Problem {
+    Problem::forbidden(
+        codes::NOT_ENROLLED,
+        "This phone is not enrolled for this meter.",
+    )
+    .hint("Enrol it at the meter: read a fresh status over Bluetooth with a nonce for its key.")
 }
 
 fn nonce_not_live() -> Problem {

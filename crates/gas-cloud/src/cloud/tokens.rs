@@ -1,11 +1,12 @@
 use gas_api::cloud::{TokenDelivered, TokenTaken};
 use gas_api::company::{BelievedState, ReceiptReported};
 use gas_api::{HexBytes, codes};
-use gas_http::Problem;
+use gas_http::{BoxError, Problem};
 use gas_token::{Receipt, Tagged};
-use gas_units::MeterNumber;
+use gas_units::{MeterNumber, VendId};
+use gas_vend::{Event, Settlement};
 
-use super::Cloud;
+use super::{Cloud, With};
 
 impl Cloud {
     /// Passes the meter's answer to a token that no vend brought (a sale taken back, books restored) to the
@@ -31,9 +32,37 @@ impl Cloud {
         }
         let reported = ReceiptReported { receipt };
         let believed = self.company().token_receipt(meter, seq, reported).await?;
+        self.look_at_sales(meter).await?;
         Ok(TokenTaken {
             waiting: lacking(believed),
         })
+    }
+}
+
+impl Cloud {
+    /// The meter has just told the company something: whose credit it shows need not wait until the outbox
+    /// looks. Where the company does not answer now, the outbox does.
+    pub(super) async fn look_at_sales(&self, meter: MeterNumber) -> Result<(), Problem> {
+        let open = self.store().unsettled(meter).await;
+        for vend_id in open.map_err(Problem::ours)? {
+            if let Err(error) = self.look_at_sale(vend_id).await {
+                tracing::warn!(%error, "a sale was not looked at now; later");
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_at_sale(&self, vend_id: VendId) -> Result<(), BoxError> {
+        let Some(settlement) = self.company().sale(vend_id).await?.settlement else {
+            return Ok(());
+        };
+        let settlement = Some(Settlement::verify(&settlement, self.company_key())?);
+        let looked = Event::SaleLookedAt {
+            number: 0,
+            settlement,
+        };
+        self.live(vend_id, &[looked], With::default()).await?;
+        Ok(())
     }
 }
 

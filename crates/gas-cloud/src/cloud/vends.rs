@@ -1,7 +1,7 @@
 use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendState, VendWanted};
 use gas_api::company::{QuoteWanted, SaleWanted};
 use gas_api::pay::{Tender, TenderEvent, TenderState, Way};
-use gas_api::{Digest, codes};
+use gas_api::{Digest, PublicKeyHex, codes};
 use gas_http::{PeerError, Problem};
 use gas_store::cloud::{Saved, VendRow};
 use gas_token::{Receipt, ReceiptResult, Status, Tagged};
@@ -9,17 +9,25 @@ use gas_units::{MeterNumber, UnixMillis, VendId};
 use gas_vend::{Asked, ConfirmedPayment, Effect, Event, Refused, SignedQuote};
 use sha2::{Digest as _, Sha256};
 
+use super::enrolments::not_enrolled;
 use super::{Cloud, With};
 use crate::problems::{LiveError, SeenError};
 use crate::view;
 
 impl Cloud {
     /// Begins a vend. The company is asked for its quote at once; without an answer nothing is begun, and
-    /// the same request may be sent again. Sent again later, it shows the vend.
+    /// the same request may be sent again. Sent again later, it shows the vend. `signer` is the phone that has
+    /// signed the request, if any: without a status the quote shows what the meter told last, so it is for
+    /// enrolled phones.
     ///
     /// # Errors
     /// [`Problem`], as `PUT /v1/vends/{vend_id}` answers it.
-    pub async fn begin(&self, vend_id: VendId, wanted: VendWanted) -> Result<Vend, Problem> {
+    pub async fn begin(
+        &self,
+        vend_id: VendId,
+        wanted: VendWanted,
+        signer: Option<PublicKeyHex>,
+    ) -> Result<Vend, Problem> {
         let request = digest_of(&wanted)?;
         let known = self.store().find(vend_id).await.map_err(Problem::ours)?;
         if let Some(row) = known {
@@ -30,7 +38,13 @@ impl Cloud {
             status,
             want,
         } = wanted;
-        parse_status(&status.0, meter)?;
+        match (&status, signer) {
+            (Some(status), _) => {
+                parse_status(&status.0, meter)?;
+            }
+            (None, Some(signer)) => self.must_be_enrolled(meter, signer).await?,
+            (None, None) => return Err(not_enrolled()),
+        }
         let wanted = QuoteWanted {
             meter,
             status,

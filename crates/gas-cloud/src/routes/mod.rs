@@ -11,7 +11,7 @@ use axum::extract::{FromRequest as _, Request};
 use axum::http::StatusCode;
 use axum::{Router, middleware};
 use gas_api::cloud::{
-    Enrolment, Meter, Nonce, NonceWanted, RecordsKept, TokenDelivered, TokenTaken,
+    Asks, Enrolment, Meter, Nonce, NonceWanted, RecordsKept, TokenDelivered, TokenTaken,
 };
 use gas_api::pay::TenderEvent;
 use gas_api::{Keys, PublicKeyHex, codes};
@@ -49,6 +49,7 @@ fn routes() -> Routes<Arc<Server>> {
             Phone,
             deliver_token,
         )
+        .post("/v1/meters/{meter}/asks", Phone, asks)
         .put("/v1/meters/{meter}/records", Phone, keep_records)
         .get("/v1/meters/{meter}", Phone, meter)
         .post(TENDER_EVENTS, PaymentServer, tender_event)
@@ -106,6 +107,12 @@ async fn revoke(
     let revoked = state.cloud.revoke(signed.key, phone_key, signed.json()?);
     revoked.await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /v1/meters/{meter}/asks`
+async fn asks(state: State, Path(meter): Path<MeterNumber>, signed: FromPhone) -> Answer<Asks> {
+    let asks = state.cloud.asks(signed.key, meter, signed.json()?);
+    asks.await.map(Json)
 }
 
 /// `PUT /v1/meters/{meter}/records`

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::{Answer, State};
 use crate::client::Client;
 use crate::cloud::money_may_have_moved;
+use crate::phone::PerhapsFromPhone;
 use crate::view;
 
 /// How long a request waits for another server before it answers with the vend as it stands.
@@ -24,9 +25,13 @@ const WAIT_MAX_MS: u32 = 25_000;
 pub(super) async fn begin(
     state: State,
     Path(vend_id): Path<VendId>,
-    Json(wanted): Json<VendWanted>,
+    sent: PerhapsFromPhone<VendWanted>,
 ) -> Answer<Vend> {
-    state.cloud.begin(vend_id, wanted).await.map(Json)
+    let (wanted, signer) = match sent {
+        PerhapsFromPhone::Signed(signed) => (signed.json()?, Some(signed.key)),
+        PerhapsFromPhone::Unsigned(wanted) => (wanted, None),
+    };
+    state.cloud.begin(vend_id, wanted, signer).await.map(Json)
 }
 
 /// `GET /v1/vends/{vend_id}`: the vend; with `after_version` and `wait_ms`, as soon as it has changed.

@@ -114,6 +114,13 @@ fn table() -> Vec<Expected> {
             NOT_ENROLLED,
         ),
         row(
+            "POST /v1/meters/{meter}/asks",
+            Phone,
+            r#"{"count":1}"#,
+            UNAUTHORIZED,
+            NOT_ENROLLED,
+        ),
+        row(
             "PUT /v1/meters/{meter}/records",
             Phone,
             RECORDS,

@@ -203,7 +203,7 @@ impl Home {
     }
 
     pub(crate) async fn begin(&self) -> Vend {
-        self.cloud.begin(vend_id(), wanted()).await.unwrap()
+        self.cloud.begin(vend_id(), wanted(), None).await.unwrap()
     }
 
     /// Begins the vend, or begins it again, and asks for its tender.

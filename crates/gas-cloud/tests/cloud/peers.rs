@@ -28,6 +28,8 @@ use gas_token::{Ask, Nonce, Receipt, ReceiptResult, Record, Seq, Status, Tag, Ta
 use gas_units::{MeterNumber, Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
 use tokio::sync::Notify;
 
+use crate::world::status;
+
 /// A tag that the company's double takes for forged.
 pub(crate) const FORGED: Tag = Tag([0xFF; 16]);
 
@@ -226,22 +228,24 @@ pub(crate) async fn nonces(
     State(peers): Doubles,
     Json(wanted): Json<NoncesWanted>,
 ) -> Json<Nonces> {
-    let number = peers.with(|books| {
-        books.nonces += 1;
-        books.nonces
+    let ask = |number| {
+        let message = Ask {
+            generation: 1,
+            meter: wanted.meter,
+            nonce: Nonce([number; 8]),
+        };
+        let tag = Tag([0; 16]);
+        HexBytes(Tagged { message, tag }.to_bytes())
+    };
+    let numbers = peers.with(|books| {
+        let first = books.nonces + 1;
+        books.nonces += wanted.count;
+        first..=books.nonces
     });
-    let message = Ask {
-        generation: 1,
-        meter: wanted.meter,
-        nonce: Nonce([number; 8]),
-    };
-    let ask = Tagged {
-        message,
-        tag: Tag([0; 16]),
-    };
+    let minutes = if wanted.ahead { 35 * 24 * 60 } else { 10 };
     Json(Nonces {
-        asks: vec![HexBytes(ask.to_bytes())],
-        expires_at_ms: now().plus_millis(600_000),
+        asks: numbers.map(ask).collect(),
+        expires_at_ms: now().plus_millis(minutes * 60_000),
     })
 }
 
@@ -286,13 +290,16 @@ pub(crate) async fn quote(
     Path(vend_id): Path<VendId>,
     Json(wanted): Json<QuoteWanted>,
 ) -> Answer<QuoteMade> {
-    let status = Tagged::<Status>::parse(&wanted.status.0).unwrap();
+    // Unread, it has this one.
+    let newest = status(wanted.meter, Nonce([1; 8]), Tag([1; 16]));
+    let told = wanted.status.clone().unwrap_or(newest);
+    let status = Tagged::<Status>::parse(&told.0).unwrap();
     if status.tag == FORGED {
         return Err(forged());
     }
     peers.with(|books| {
         let made = books.quotes.get(&vend_id).cloned().unwrap_or_else(|| {
-            let mut quote = quote_of(vend_id, &wanted, &status.message, books.now());
+            let mut quote = quote_of(vend_id, &wanted, &told, books.now());
             if let Some(bend) = books.bend_quote {
                 bend(&mut quote);
             }
@@ -309,7 +316,8 @@ pub(crate) async fn quote(
     })
 }
 
-fn quote_of(vend_id: VendId, wanted: &QuoteWanted, status: &Status, now: UnixMillis) -> Quote {
+fn quote_of(vend_id: VendId, wanted: &QuoteWanted, told: &HexBytes, now: UnixMillis) -> Quote {
+    let status = Tagged::<Status>::parse(&told.0).unwrap().message;
     let bounds = [Volume::from_centi_m3(35_000), Volume::from_centi_m3(50_000)];
     let basis = QuoteBasis {
         unit: Unit::Fen,
@@ -333,7 +341,7 @@ fn quote_of(vend_id: VendId, wanted: &QuoteWanted, status: &Status, now: UnixMil
             .unwrap(),
         last_seq: 6,
         meter_time: status.state.time,
-        status_sha256: Sha256Digest::of(&wanted.status.0),
+        status_sha256: Sha256Digest::of(&told.0),
         created_at_ms: now,
         valid_until_ms: now.plus_millis(900_000),
     }

@@ -3,15 +3,18 @@
 use axum::http::Method;
 use ed25519_dalek::SigningKey;
 use gas_api::cloud::{
-    Enrolment, EnrolmentRevoked, EnrolmentWanted, Meter, Nonce as NonceMade, NonceWanted,
-    RecordsKept, RecordsUploaded, TokenDelivered, TokenTaken, VendState,
+    Asks, AsksWanted, Enrolment, EnrolmentRevoked, EnrolmentWanted, Meter, Nonce as NonceMade,
+    NonceWanted, RecordsKept, RecordsUploaded, TokenDelivered, TokenTaken, Vend, VendState,
+    VendWanted,
 };
 use gas_api::{HexBytes, PublicKeyHex};
+use gas_http::now;
+use gas_statement::Evidence;
 use gas_token::{Ask, Nonce, Record, StateFlags, Tag, Tagged};
 use gas_units::{MeterNumber, UnixTime, Volume};
 
-use crate::peers::FORGED;
-use crate::world::{Answered, Running, World, meter, receipt, status, vend_id};
+use crate::peers::{FORGED, settle};
+use crate::world::{Answered, Running, World, meter, receipt, status, vend_id, wanted};
 
 fn phone(byte: u8) -> SigningKey {
     SigningKey::from_bytes(&[byte; 32])
@@ -230,4 +233,105 @@ async fn a_phone_at_the_meter_carries_what_the_company_has_for_it() {
     assert_eq!(world.peers.with(|books| books.carried.clone()), [8]);
     let taken: TokenTaken = deliver(&cloud, &path, receipt(Tag([2; 16]))).await.ok();
     assert_eq!(taken.waiting, None);
+}
+
+/// A vend begun away from the meter: signed by this phone, or by none.
+async fn begin_unread(cloud: &Running, phone: Option<&SigningKey>) -> Answered {
+    let wanted = VendWanted {
+        status: None,
+        ..wanted()
+    };
+    let path = format!("/v1/vends/{}", vend_id());
+    let Some(phone) = phone else {
+        return cloud.json("PUT", &path, &wanted).await;
+    };
+    let body = serde_json::to_vec(&wanted).unwrap();
+    cloud.signed(phone, Method::PUT, &path, &body).await
+}
+
+#[tokio::test]
+async fn away_from_the_meter_an_enrolled_phone_begins_a_vend_and_no_other() {
+    let world = World::new(None).await;
+    let cloud = world.start().await;
+    let (mine, other) = (phone(5), phone(6));
+    enrolled(&cloud, &mine).await;
+    let not_enrolled = (403, "not_enrolled".to_owned());
+    for stranger in [None, Some(&other)] {
+        let answered = begin_unread(&cloud, stranger).await;
+        assert_eq!(answered.problem(), not_enrolled);
+    }
+    assert!(world.peers.with(|books| books.quotes.is_empty()));
+    let vend: Vend = begin_unread(&cloud, Some(&mine)).await.ok();
+    assert_eq!(vend.state, VendState::Quoted);
+    let again: Vend = begin_unread(&cloud, None).await.ok();
+    assert_eq!(again, vend, "who knows the id may see it");
+}
+
+async fn asks(cloud: &Running, phone: &SigningKey, count: u8) -> Answered {
+    let body = serde_json::to_vec(&AsksWanted { count }).unwrap();
+    let path = format!("/v1/meters/{}/asks", meter());
+    cloud.signed(phone, Method::POST, &path, &body).await
+}
+
+#[tokio::test]
+async fn a_meter_read_without_internet_is_shown_weeks_later() {
+    let world = World::new(None).await;
+    let cloud = world.start().await;
+    let (mine, other) = (phone(5), phone(6));
+    let stranger = asks(&cloud, &mine, 1).await;
+    assert_eq!(stranger.problem(), (403, "not_enrolled".to_owned()));
+    enrolled(&cloud, &mine).await;
+    let Asks {
+        asks: made,
+        expires_at_ms,
+    } = asks(&cloud, &mine, 2).await.ok();
+    assert_eq!(made.len(), 2);
+    assert!(expires_at_ms > now().plus_millis(34 * 86_400_000));
+    let nonce = Tagged::<Ask>::parse(&made[1].0).unwrap().message.nonce;
+    let read = || status(meter(), nonce, Tag([1; 16]));
+    let others = enrol(&cloud, &other, read()).await;
+    assert_eq!(others.problem(), (409, "nonce_not_live".to_owned()));
+    let _enrolled: Enrolment = enrol(&cloud, &mine, read()).await.ok();
+    // 31 are left of 32.
+    for count in [8, 8, 8, 7] {
+        let _asks: Asks = asks(&cloud, &mine, count).await.ok();
+    }
+    let many = asks(&cloud, &mine, 1).await;
+    assert_eq!(many.problem(), (429, "too_many_requests".to_owned()));
+}
+
+#[tokio::test]
+async fn what_a_phone_fetched_ahead_is_worth_nothing_once_it_is_revoked() {
+    let world = World::new(None).await;
+    let cloud = world.start().await;
+    let mine = phone(5);
+    enrolled(&cloud, &mine).await;
+    let Asks { asks: made, .. } = asks(&cloud, &mine, 1).await.ok();
+    let nonce = Tagged::<Ask>::parse(&made[0].0).unwrap().message.nonce;
+    let body = serde_json::to_vec(&EnrolmentRevoked { meter: meter() }).unwrap();
+    let path = format!("/v1/enrolments/{}", key(&mine));
+    let revoked = cloud.signed(&mine, Method::DELETE, &path, &body).await;
+    assert_eq!(revoked.status, 204);
+    let answered = enrol(&cloud, &mine, status(meter(), nonce, Tag([1; 16]))).await;
+    assert_eq!(answered.problem(), (409, "nonce_not_live".to_owned()));
+}
+
+#[tokio::test]
+async fn what_another_phone_shows_of_the_meter_ends_a_vend_at_once() {
+    let world = World::new(None).await;
+    let cloud = world.start().await;
+    let vend = cloud.begin().await;
+    cloud.ask_tender(&vend).await;
+    world.peers.with(|books| books.paid = true);
+    cloud.confirm(&vend).await;
+    cloud.until(|vend| vend.token.is_some()).await;
+    // Not by what the meter has not shown yet.
+    enrolled(&cloud, &phone(5)).await;
+    let path = format!("/v1/vends/{}", vend_id());
+    let seen: Vend = cloud.get(&path).await.ok();
+    assert_eq!(seen.state, VendState::TokenIssued);
+    (world.peers).with(|books| settle(books, vend_id(), Evidence::LaterState));
+    enrolled(&cloud, &phone(6)).await;
+    let seen: Vend = cloud.get(&path).await.ok();
+    assert_eq!(seen.state, VendState::Accepted);
 }

@@ -97,12 +97,13 @@ async fn statuses_that_are_none_or_forged_begin_no_vend() {
     let world = World::new(None).await;
     let cloud = world.start().await;
     let put = async |status: HexBytes| {
+        let status = Some(status);
         cloud
             .json("PUT", &path(""), &VendWanted { status, ..wanted() })
             .await
             .problem()
     };
-    let whole = wanted().status;
+    let whole = wanted().status.unwrap();
     let cut = HexBytes(whole.0[..74].to_vec());
     assert_eq!(put(cut).await, code(422, codes::MESSAGE_MALFORMED));
     let others = status(

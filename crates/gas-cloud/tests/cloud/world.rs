@@ -81,7 +81,7 @@ fn tagged_receipt(tag: Tag, change: impl FnOnce(&mut Receipt)) -> HexBytes {
 pub(crate) fn wanted() -> VendWanted {
     VendWanted {
         meter: meter(),
-        status: status(meter(), Nonce([1; 8]), Tag([1; 16])),
+        status: Some(status(meter(), Nonce([1; 8]), Tag([1; 16]))),
         want: gas_api::Want::AmountFen(Money::from_fen(20_000)),
     }
 }

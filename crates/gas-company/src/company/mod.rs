@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use gas_http::{Clock, Entropy, Problem};
-use gas_sales::{MeterBook, Proven, prove_status};
+use gas_sales::{MeterBook, Proven, READING_DAYS_MAX, prove_status};
 use gas_statement::{SigningKey, VerifyingKey};
 use gas_store::company::{CompanyStore, Mark};
 use gas_token::{Status, peek};
@@ -32,8 +32,12 @@ use crate::provision::{AddMeterError, NewMeter, Provisioned, provision};
 /// How long a payment may be begun for a quote, ms.
 pub const QUOTE_VALID_MS: i64 = 15 * 60 * 1000;
 
-/// How long a status may answer a nonce, ms: long enough for a phone that fetched it ahead.
+/// How long a status may answer a nonce, ms: long enough for a phone that fetched it at the door.
 pub const NONCE_VALID_MS: i64 = 15 * 60 * 1000;
+
+/// How long it may where the meter is read without internet, ms: what it tells is told late, and no later than
+/// a quote may rest on it.
+pub(crate) const NONCE_AHEAD_VALID_MS: i64 = READING_DAYS_MAX * 24 * 60 * 60 * 1000;
 
 /// Own statements made lately, and payments verified lately, are remembered: a vend shows each of them
 /// several times within minutes.

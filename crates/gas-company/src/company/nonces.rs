@@ -3,7 +3,7 @@ use gas_api::company::{Nonces, NoncesWanted};
 use gas_http::Problem;
 use gas_token::{Ask, Nonce, Tag, Tagged};
 
-use super::{Company, NONCE_VALID_MS};
+use super::{Company, NONCE_AHEAD_VALID_MS, NONCE_VALID_MS};
 use crate::problems;
 
 /// Most challenges given at once.
@@ -24,7 +24,12 @@ impl Company {
             .collect::<Result<Vec<_>, _>>()
             .map_err(problems::ours)?;
         let now = self.now();
-        let expires_at_ms = now.plus_millis(NONCE_VALID_MS);
+        let valid_ms = if wanted.ahead {
+            NONCE_AHEAD_VALID_MS
+        } else {
+            NONCE_VALID_MS
+        };
+        let expires_at_ms = now.plus_millis(valid_ms);
         self.store()
             .put_nonces(book.meter, &nonces, expires_at_ms, now)
             .await

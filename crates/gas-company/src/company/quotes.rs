@@ -11,14 +11,13 @@ use super::{Company, QUOTE_VALID_MS};
 use crate::problems;
 
 impl Company {
-    /// What is to be paid, computed from a status that answers a live nonce and from the year's
-    /// purchases. The same id with the same words gives the same quote.
+    /// What is to be paid, computed from a status that answers a live nonce, or else from the newest believed
+    /// one, and from the year's purchases. The same id with the same words gives the same quote.
     ///
     /// # Errors
     /// [`Problem`], as `PUT /v1/quotes/{vend_id}` answers it.
     pub async fn quote(&self, vend_id: VendId, wanted: QuoteWanted) -> Result<QuoteMade, Problem> {
         let request = Sha256Digest::of(&serde_json::to_vec(&wanted).map_err(problems::ours)?);
-        let (book, keys, status) = self.prove_status(wanted.meter, &wanted.status.0).await?;
         let inquiry = Inquiry {
             vend_id,
             want: match wanted.want {
@@ -27,19 +26,22 @@ impl Company {
             },
             valid_for_ms: QUOTE_VALID_MS,
         };
-        let outcome = self
-            .store()
-            .make_quote(
-                &status,
-                inquiry,
-                request,
-                &keys,
-                self.statement_key(),
-                self.now(),
-            )
-            .await
-            .map_err(problems::ours)?;
-        let problem = match outcome {
+        let (meter, key, now) = (wanted.meter, self.statement_key(), self.now());
+        let outcome = match &wanted.status {
+            Some(status) => {
+                let (_, keys, status) = self.prove_status(meter, &status.0).await?;
+                let store = self.store();
+                let made = store.make_quote(&status, inquiry, request, &keys, key, now);
+                made.await
+            }
+            None => {
+                self.book(meter).await?;
+                let store = self.store();
+                let made = store.make_quote_unread(meter, inquiry, request, key, now);
+                made.await
+            }
+        };
+        let problem = match outcome.map_err(problems::ours)? {
             QuoteOutcome::Quoted(quote) => {
                 return Ok(QuoteMade {
                     quote_hash: Digest(Sha256Digest::of(quote.as_bytes()).0),
@@ -55,6 +57,6 @@ impl Company {
             QuoteOutcome::OldState => problems::old_state(),
             QuoteOutcome::Refused(refusal) => problems::not_quoted(refusal),
         };
-        Err(problem.waiting(self.waiting(book.meter).await?))
+        Err(problem.waiting(self.waiting(meter).await?))
     }
 }

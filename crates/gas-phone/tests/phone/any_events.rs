@@ -17,6 +17,7 @@ use crate::world::{
 enum Happening {
     Status(bool),
     /// A view of the vend's life, by its place in it.
+    Unread,
     View(usize),
     Refused(&'static str),
     Agreed,
@@ -98,6 +99,7 @@ fn happening() -> impl Strategy<Value = Happening> {
     ];
     prop_oneof![
         2 => any::<bool>().prop_map(Happening::Status),
+        1 => Just(Happening::Unread),
         8 => (0..14_usize).prop_map(Happening::View),
         1 => refusal.prop_map(Happening::Refused),
         3 => Just(Happening::Agreed),
@@ -165,6 +167,7 @@ fn event(happening: &Happening, step: &Step, life: &[Vend]) -> Option<Event> {
     Some(match happening {
         Happening::Status(true) => Event::StatusRead(status()),
         Happening::Status(false) => Event::StatusRead(status_of(other_meter(), 1)),
+        Happening::Unread => Event::Unread,
         Happening::View(at) => Event::Vend(life[*at % life.len()].clone()),
         Happening::Refused(code) => Event::Refused(problem(code)),
         Happening::Agreed => Event::Agreed(NOW),
@@ -200,6 +203,7 @@ fn disbelieves(event: &Event) -> bool {
         Event::Refused(problem) => problem.code == codes::MESSAGE_FORGED,
         Event::Vend(vend) => vend.obstacle.is_some(),
         Event::StatusRead(_)
+        | Event::Unread
         | Event::Agreed(_)
         | Event::Declined
         | Event::Confirmed(_)

@@ -87,7 +87,9 @@ impl Program for CloudProgram {
         Some(Box::pin(async move {
             Ended::Answer(match ask {
                 CloudAsk::Nonce(wanted) => cloud.nonce(wanted).await.map(Told::Nonce),
-                CloudAsk::Begin(vend, wanted) => vend_told(cloud.begin(vend, wanted).await),
+                CloudAsk::Begin(vend, wanted, phone) => {
+                    vend_told(cloud.begin(vend, wanted, Some(phone)).await)
+                }
                 CloudAsk::Tender(vend, consent) => {
                     vend_told(ask_tender(&cloud, &wire, vend, consent).await)
                 }

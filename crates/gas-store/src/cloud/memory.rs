@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gas_api::cloud::{RecordsKept, Step};
+use gas_api::cloud::{RecordsKept, Step, VendState};
 use gas_api::company::BelievedState;
 use gas_api::{Digest, HexBytes, PublicKeyHex};
 use gas_token::Nonce;
@@ -216,6 +216,26 @@ pub(super) fn keep_nonce(store: &Store, new: NewNonce, now: UnixMillis) -> Resul
     tx.commit()
 }
 
+pub(super) fn live_nonces(
+    store: &Store,
+    meter: MeterNumber,
+    phone_key: PublicKeyHex,
+    now: UnixMillis,
+) -> u32 {
+    let tx = store.begin();
+    let live = |row: &NonceRow| row.phone_key == phone_key && !row.used && row.expires_at > now;
+    let count = nonces_of(&tx, meter).filter(|(_, row)| live(row)).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn nonces_of(
+    tx: &Tx,
+    meter: MeterNumber,
+) -> impl Iterator<Item = (&(MeterNumber, Nonce), &NonceRow)> {
+    let (first, last) = (Nonce([0; 8]), Nonce([u8::MAX; 8]));
+    tx.nonces.range((meter, first)..=(meter, last))
+}
+
 pub(super) fn could_enrol(
     store: &Store,
     nonce: Nonce,
@@ -269,6 +289,13 @@ pub(super) fn revoke(
 ) -> Result<(), StoreError> {
     let mut tx = store.begin();
     tx.remove(|t| &mut t.enrolments, &(meter, phone_key));
+    let of_phone = |(_, row): &(_, &NonceRow)| row.phone_key == phone_key;
+    let asked = nonces_of(&tx, meter).filter(of_phone);
+    let asked: Vec<_> = asked.map(|(key, row)| (*key, row.expires_at)).collect();
+    for ((meter, nonce), expires_at) in asked {
+        tx.remove(|t| &mut t.nonces, &(meter, nonce));
+        tx.remove(|t| &mut t.nonces_expiry, &(expires_at, meter, nonce));
+    }
     tx.commit()
 }
 
@@ -291,22 +318,34 @@ pub(super) fn keep_readings(
     Ok(RecordsKept { new, newest })
 }
 
-pub(super) fn meter(store: &Store, meter: MeterNumber) -> MeterData {
+pub(super) fn unsettled(store: &Store, meter: MeterNumber) -> Vec<VendId> {
     let tx = store.begin();
-    let records = tx.records.range((meter, 0)..=(meter, u32::MAX)).rev();
-    let most = |most: u32| usize::try_from(most).unwrap_or(usize::MAX);
+    let open = [VendState::TokenIssued, VendState::Delivered];
+    let open = paid_vends(&tx, meter).filter(|row| open.contains(&row.row.vend.state()));
+    let most = usize::try_from(VENDS_SHOWN).unwrap_or(usize::MAX);
+    open.take(most).map(|row| row.row.vend.vend_id()).collect()
+}
+
+/// Newest first.
+fn paid_vends(tx: &Tx, meter: MeterNumber) -> impl Iterator<Item = &Row> {
     let at = |ms, vend_id| (meter, UnixMillis::from_millis(ms), vend_id);
     let first = at(i64::MIN, VendId::from_parts(0, [0; 10]));
     let last = at(i64::MAX, VendId::from_parts(u64::MAX, [u8::MAX; 10]));
     let history = tx.history.range(first..=last).rev();
-    let rows = history.filter_map(|((_, _, vend_id), ())| tx.vends.get(vend_id));
+    history.filter_map(|((_, _, vend_id), ())| tx.vends.get(vend_id))
+}
+
+pub(super) fn meter(store: &Store, meter: MeterNumber) -> MeterData {
+    let tx = store.begin();
+    let records = tx.records.range((meter, 0)..=(meter, u32::MAX)).rev();
+    let most = |most: u32| usize::try_from(most).unwrap_or(usize::MAX);
     MeterData {
         state: tx.states.get(&meter).cloned(),
         records: records
             .take(most(RECORDS_SHOWN))
             .map(|(_, record)| record.clone())
             .collect(),
-        vends: rows
+        vends: paid_vends(&tx, meter)
             .take(most(VENDS_SHOWN))
             .map(|row| summary_of(&row.row.vend, row.begun_at))
             .collect(),

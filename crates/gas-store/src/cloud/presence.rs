@@ -43,6 +43,22 @@ impl CloudStore {
         }
     }
 
+    /// How many asks of a phone for a meter are live and unanswered.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn live_nonces(
+        &self,
+        meter: MeterNumber,
+        phone_key: PublicKeyHex,
+        now: UnixMillis,
+    ) -> Result<u32, StoreError> {
+        match self.db().await {
+            Backend::Memory(store) => Ok(memory::live_nonces(store, meter, phone_key, now)),
+            Backend::Sqlite(db) => Box::pin(sql::live_nonces(db, meter, phone_key, now)).await,
+        }
+    }
+
     /// Whether a status with this nonce could enrol this phone: made for it, and either still live or the
     /// one that enrolled it. Asked before the company is, which alone can believe the status.
     ///
@@ -95,7 +111,8 @@ impl CloudStore {
         }
     }
 
-    /// Ends an enrolment. Ending it again, or one that never was, changes nothing.
+    /// Ends an enrolment, and with it what the phone has asked for and not answered yet: it must come to the
+    /// meter anew. Ending it again, or one that never was, changes nothing.
     ///
     /// # Errors
     /// [`StoreError`].

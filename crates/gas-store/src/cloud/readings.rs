@@ -1,7 +1,7 @@
 use gas_api::HexBytes;
 use gas_api::cloud::{RecordsKept, VendState, VendSummary};
 use gas_api::company::BelievedState;
-use gas_units::{MeterNumber, UnixMillis};
+use gas_units::{MeterNumber, UnixMillis, VendId};
 use gas_vend::Vend;
 
 use super::{Backend, CloudStore, memory, sql};
@@ -46,6 +46,17 @@ impl CloudStore {
         match self.db().await {
             Backend::Memory(store) => memory::keep_readings(store, meter, readings),
             Backend::Sqlite(db) => Box::pin(sql::keep_readings(db, meter, readings)).await,
+        }
+    }
+
+    /// Paid vends of a meter whose credit no settlement has shown yet, newest first, at most 100.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unsettled(&self, meter: MeterNumber) -> Result<Vec<VendId>, StoreError> {
+        match self.db().await {
+            Backend::Memory(store) => Ok(memory::unsettled(store, meter)),
+            Backend::Sqlite(db) => Box::pin(sql::unsettled(db, meter)).await,
         }
     }
 

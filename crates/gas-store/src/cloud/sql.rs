@@ -115,6 +115,24 @@ pub(super) async fn keep_nonce(
     Ok(())
 }
 
+pub(super) async fn live_nonces(
+    db: &Sqlite,
+    meter: MeterNumber,
+    phone_key: PublicKeyHex,
+    now: UnixMillis,
+) -> Result<u32, StoreError> {
+    let (count,): (u32,) = sqlx::query_as(
+        "SELECT COUNT(*) FROM nonces
+         WHERE meter = ? AND phone_key = ? AND used_at_ms IS NULL AND expires_at_ms > ?",
+    )
+    .bind(meter.to_string())
+    .bind(phone_key.to_string())
+    .bind(now.millis())
+    .fetch_one(db.readers())
+    .await?;
+    Ok(count)
+}
+
 pub(super) async fn could_enrol(
     db: &Sqlite,
     nonce: Nonce,
@@ -210,11 +228,16 @@ pub(super) async fn revoke(
     phone_key: PublicKeyHex,
 ) -> Result<(), StoreError> {
     let mut tx = db.begin().await?;
-    sqlx::query("DELETE FROM enrolments WHERE meter = ? AND phone_key = ?")
-        .bind(meter.to_string())
-        .bind(phone_key.to_string())
-        .execute(&mut *tx)
-        .await?;
+    for forget in [
+        "DELETE FROM enrolments WHERE meter = ? AND phone_key = ?",
+        "DELETE FROM nonces WHERE meter = ? AND phone_key = ?",
+    ] {
+        sqlx::query(forget)
+            .bind(meter.to_string())
+            .bind(phone_key.to_string())
+            .execute(&mut *tx)
+            .await?;
+    }
     tx.commit().await?;
     Ok(())
 }
@@ -279,6 +302,24 @@ pub(super) async fn meter(db: &Sqlite, meter: MeterNumber) -> Result<MeterData, 
             .collect(),
         vends: vends.iter().map(summary).collect::<Result<_, _>>()?,
     })
+}
+
+pub(super) async fn unsettled(db: &Sqlite, meter: MeterNumber) -> Result<Vec<VendId>, StoreError> {
+    let open: Vec<(String,)> = sqlx::query_as(
+        "SELECT vend_id FROM vends WHERE meter = ? AND paid = 1 AND state IN (?, ?)
+         ORDER BY begun_at_ms DESC, vend_id DESC LIMIT ?",
+    )
+    .bind(meter.to_string())
+    .bind(state_name(VendState::TokenIssued))
+    .bind(state_name(VendState::Delivered))
+    .bind(VENDS_SHOWN)
+    .fetch_all(db.readers())
+    .await?;
+    let ids = open.iter().map(|(id,)| {
+        let unreadable = |error| StoreError::Corrupt(format!("vends.vend_id: {error}"));
+        id.parse().map_err(unreadable)
+    });
+    ids.collect()
 }
 
 /// Writes the vend where it changed; `false` where its version is no longer the one decided on.

@@ -345,7 +345,15 @@ async fn a_nonce_enrols_its_phone_once() {
     assert!(!store.is_enrolled(other_meter, phone(1)).await.unwrap());
     assert!(!store.is_enrolled(meter(), phone(2)).await.unwrap());
 
+    let unused = NewNonce {
+        nonce: Nonce([9; 8]),
+        ..nonce(phone(1))
+    };
+    store.keep_nonce(unused, NOW).await.unwrap();
+    let live = async |now| store.live_nonces(meter(), phone(1), now).await.unwrap();
+    assert_eq!((live(NOW).await, live(late).await), (1, 0));
     store.revoke(meter(), phone(1)).await.unwrap();
+    assert_eq!(live(NOW).await, 0, "it must come to the meter anew");
     assert!(!store.is_enrolled(meter(), phone(1)).await.unwrap());
     assert_eq!(
         enrol(phone(1), NOW).await,

@@ -1,12 +1,12 @@
 //! Quotes.
 
 use gas_sales::{Contradiction, Inquiry, MeterKeyring, Proven, QuoteRefusal, Told};
-use gas_statement::{Sha256Digest, SigningKey};
+use gas_statement::{Quote, Sha256Digest, SigningKey};
 use gas_token::Status;
 use gas_units::{MeterNumber, UnixMillis, VendId};
 
 use super::learn::{Learned, Message, learn};
-use super::tx::NewQuote;
+use super::tx::{NewQuote, Tx};
 use super::{CompanyStore, sign};
 use crate::sqlite::StoreError;
 
@@ -50,6 +50,30 @@ impl CompanyStore {
         self.read().await?.find_quote(vend_id).await
     }
 
+    /// Quotes from the newest believed state of a meter that was not read for it. `request` is the SHA-256 of
+    /// what was asked.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn make_quote_unread(
+        &self,
+        meter: MeterNumber,
+        inquiry: Inquiry,
+        request: Sha256Digest,
+        key: &SigningKey,
+        now: UnixMillis,
+    ) -> Result<QuoteOutcome, StoreError> {
+        let mut tx = self.begin().await?;
+        tx.agree().await?;
+        if let Some(known) = tx.find_quote(inquiry.vend_id).await? {
+            return Ok(as_asked_before(known, request));
+        }
+        let book = tx.load_book(meter).await?.book;
+        let outcome = write(&mut tx, book.quote_unread(inquiry, now), request, key).await?;
+        tx.commit().await?;
+        Ok(outcome)
+    }
+
     /// Learns from a status that answers a live nonce, and quotes from it. What was learned stays learned
     /// even where there is no quote. `request` is the SHA-256 of what was asked.
     ///
@@ -67,11 +91,7 @@ impl CompanyStore {
         let mut tx = self.begin().await?;
         tx.agree().await?;
         if let Some(known) = tx.find_quote(inquiry.vend_id).await? {
-            return Ok(if known.request == request {
-                QuoteOutcome::Quoted(known.quote)
-            } else {
-                QuoteOutcome::IdReused
-            });
+            return Ok(as_asked_before(known, request));
         }
         let message = status.sha256();
         if !tx
@@ -90,20 +110,37 @@ impl CompanyStore {
             Learned::Contradicts(contradiction) => QuoteOutcome::Contradicts(contradiction),
             Learned::Old(_) => QuoteOutcome::OldState,
             Learned::NotYet => QuoteOutcome::NotYet,
-            Learned::Newest(_) => match book.quote(inquiry, now) {
-                Err(refusal) => QuoteOutcome::Refused(refusal),
-                Ok(quote) => {
-                    let signed = sign(key, quote)?;
-                    let new = NewQuote {
-                        signed: &signed,
-                        request,
-                    };
-                    tx.insert_quote(&new).await?;
-                    QuoteOutcome::Quoted(signed.into_parts().0)
-                }
-            },
+            Learned::Newest(_) => write(&mut tx, book.quote(inquiry, now), request, key).await?,
         };
         tx.commit().await?;
         Ok(outcome)
     }
+}
+
+fn as_asked_before(known: QuoteRow, request: Sha256Digest) -> QuoteOutcome {
+    if known.request == request {
+        QuoteOutcome::Quoted(known.quote)
+    } else {
+        QuoteOutcome::IdReused
+    }
+}
+
+/// Signs and keeps a quote, where there is one.
+async fn write(
+    tx: &mut Tx,
+    quote: Result<Quote, QuoteRefusal>,
+    request: Sha256Digest,
+    key: &SigningKey,
+) -> Result<QuoteOutcome, StoreError> {
+    let quote = match quote {
+        Err(refusal) => return Ok(QuoteOutcome::Refused(refusal)),
+        Ok(quote) => quote,
+    };
+    let signed = sign(key, quote)?;
+    let new = NewQuote {
+        signed: &signed,
+        request,
+    };
+    tx.insert_quote(&new).await?;
+    Ok(QuoteOutcome::Quoted(signed.into_parts().0))
 }
