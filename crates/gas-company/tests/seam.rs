@@ -95,7 +95,11 @@ async fn away_from_the_meter_a_quote_rests_on_its_newest_reading() {
         want,
     };
     let unknown = company.quote(vend(1), unread(amount(5_000))).await;
-    assert_eq!(unknown.unwrap_err().outside().code, "quote_stale", "no reading yet");
+    assert_eq!(
+        unknown.unwrap_err().outside().code,
+        "quote_stale",
+        "no reading yet"
+    );
 
     // Read where there was no internet, with an ask that was fetched days before.
     let wanted = NoncesWanted {

@@ -132,6 +132,7 @@ export class World {
         read_at_ms: NOW - readAgo,
         unsent: false,
       },
+      is_enrolled: true,
       cloud: {
         meter,
         state: {

@@ -31,6 +31,8 @@ export function stagesOf(shown: TopUpShown, isOver: boolean): Stage[] {
     if (provider !== undefined && AT_PROVIDER.includes(stage.state)) stage.provider = provider;
     if (order_no !== undefined && stage.state === 'tender_confirmed') stage.order = order_no;
   }
+  // Another phone's, sent to this one, was begun there.
+  if ((at('quoted') ?? Infinity) < shown.begun_at_ms) return stages;
   return [{ state: 'begun', at_ms: shown.begun_at_ms, is_now: vend === undefined }, ...stages];
 }
 

@@ -6,6 +6,7 @@
 )]
 
 mod any_events;
+mod away;
 mod behind;
 mod carry;
 mod exchange;
