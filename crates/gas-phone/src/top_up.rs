@@ -493,11 +493,13 @@ impl TopUp {
             self.led_on = false;
             return Ok(());
         }
+        // It was asked for before: what stands is that, and the cloud shows it.
+        let stands = [codes::WRONG_STATE, codes::PRESENTATION_DIFFERS];
         let useless = problem.code == codes::WRONG_STATE && !self.shows_the_token();
         match vend.state {
             // Without a tender nothing can be paid: the cloud opens none after a refusal.
             VendState::Quoted
-                if self.agreed_at_ms.is_some() && problem.code != codes::WRONG_STATE =>
+                if self.agreed_at_ms.is_some() && !stands.contains(&problem.code.as_str()) =>
             {
                 self.ended = Some(Unpaid::Refused(problem));
                 Ok(())

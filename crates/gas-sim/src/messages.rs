@@ -125,15 +125,22 @@ impl World {
             forgetful: self.sim.strikes(Fault::ProviderUnknown),
             unwilling: refund.is_some() && self.sim.strikes(Fault::RefundRefused),
         };
+        let now = self.wall();
         let provider = &mut self.utilities[utility].provider;
         let works = |provider: &Provider| {
             let number = refund.as_deref();
             number.is_some_and(|number| provider.works_on(number))
         };
         let before = works(provider);
-        let outcome = provider.answer(ask, mood);
+        let outcome = provider.answer(ask, mood, now);
         let begun = works(provider) && !before;
+        let reworded = provider.reworded.take();
         self.reply(asker, call, outcome);
+        // A life that is forgotten may have asked otherwise.
+        let forgot = self.sim.faults.counts().contains_key(&Fault::BackupPutBack);
+        if let Some(order_no) = reworded.filter(|_| !forgot) {
+            self.violated(format!("order {order_no} was asked for in two ways"));
+        }
         if let Some(number) = refund.filter(|_| begun) {
             self.refund_begun(utility, number);
         }

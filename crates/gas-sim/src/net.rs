@@ -11,7 +11,7 @@ use gas_api::company::{
     SaleWanted, StateReported,
 };
 use gas_api::desk::{KeyWanted, Replacement, ReplacementWanted};
-use gas_api::pay::{self, MeterEpoch, MeterPayments, Tender, TenderEvent, TenderWanted};
+use gas_api::pay::{self, MeterEpoch, MeterPayments, Tender, TenderEvent, TenderWanted, Way};
 use gas_tender::{CloseOutcome, Event as TenderCoreEvent, QueryAnswer, RefundAnswer};
 use gas_units::{MeterNumber, RefundId, ReplacementId, UnixMillis, VendId};
 
@@ -82,7 +82,7 @@ pub(crate) enum PayAsk {
 pub(crate) enum CloudAsk {
     Nonce(NonceWanted),
     Begin(VendId, VendWanted, PublicKeyHex),
-    Tender(VendId, Consent),
+    Tender(VendId, Consent, Way),
     Confirm(VendId, Consent),
     Show(VendId),
     Receipt(VendId, ReceiptDelivered),
@@ -98,6 +98,7 @@ pub(crate) enum ProviderAsk {
         order_no: String,
         amount_fen: i64,
         expires_at: UnixMillis,
+        way: Way,
     },
     Query(String),
     Close(String),

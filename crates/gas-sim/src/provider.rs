@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use gas_api::pay::Way;
 use gas_tender::{
     CloseOutcome, Event, PaidFact, PrepayRefusal, QueryAnswer, RefundAnswer, RefundFact,
 };
@@ -13,12 +14,17 @@ use crate::net::{Failure, Outcome, ProviderAsk, Told};
 /// How long after expiry a payment that was begun before may still end, ms.
 const LATE_MS: i64 = 180_000;
 
+/// How long a cashier's address lives, ms.
+const LINK_MS: i64 = 300_000;
+
 /// A provider with one merchant.
 #[derive(Debug, Default)]
 pub(crate) struct Provider {
     orders: BTreeMap<String, Order>,
     refunds: BTreeMap<String, Refund>,
     payments: u64,
+    /// An order that was asked for in other words than before: our fault.
+    pub(crate) reworded: Option<String>,
 }
 
 /// An order at the provider.
@@ -26,6 +32,10 @@ pub(crate) struct Provider {
 pub(crate) struct Order {
     pub(crate) amount: Money,
     pub(crate) expires_at: UnixMillis,
+    /// In which way it is paid, and by whose address: told anew, it must be the same.
+    way: Way,
+    /// When the cashier's address that lives now was given out.
+    link_at: UnixMillis,
     pub(crate) state: OrderState,
 }
 
@@ -55,13 +65,23 @@ pub(crate) struct Mood {
 
 impl Provider {
     /// Answers.
-    pub(crate) fn answer(&mut self, ask: ProviderAsk, mood: Mood) -> Outcome {
+    pub(crate) fn answer(&mut self, ask: ProviderAsk, mood: Mood, now: UnixMillis) -> Outcome {
         Ok(match ask {
             ProviderAsk::Prepay {
                 order_no,
                 amount_fen,
                 expires_at,
-            } => Told::Prepaid(self.prepay(order_no, amount_fen, expires_at)),
+                way,
+            } => {
+                let new = Order {
+                    amount: Money::from_fen(amount_fen),
+                    expires_at,
+                    way,
+                    link_at: now,
+                    state: OrderState::Open,
+                };
+                Told::Prepaid(self.prepay(order_no, new))
+            }
             ProviderAsk::Query(_) if mood.forgetful => Told::Queried(QueryAnswer::Unknown),
             ProviderAsk::Query(order_no) => Told::Queried(self.query(&order_no)),
             ProviderAsk::Close(_) if mood.forgetful => return Err(Failure::Silence),
@@ -77,15 +97,17 @@ impl Provider {
         })
     }
 
-    fn prepay(&mut self, order_no: String, amount_fen: i64, expires_at: UnixMillis) -> Event {
+    fn prepay(&mut self, order_no: String, asked: Order) -> Event {
         let code_url = format!("sim://pay/{order_no}");
-        let order = self.orders.entry(order_no).or_insert_with(|| Order {
-            amount: Money::from_fen(amount_fen),
-            expires_at,
-            state: OrderState::Open,
-        });
+        let order = (self.orders.entry(order_no.clone())).or_insert_with(|| asked.clone());
+        if order.way != asked.way {
+            self.reworded = Some(order_no);
+            return Event::PrepayRefused(PrepayRefusal::Refused);
+        }
         match &order.state {
-            OrderState::Open if order.amount.fen() == amount_fen => {
+            OrderState::Open if order.amount == asked.amount => {
+                // A fresh address, by which the older one is dead.
+                order.link_at = asked.link_at;
                 Event::PrepayAnswered { code_url }
             }
             OrderState::Open => Event::PrepayRefused(PrepayRefusal::Refused),
@@ -168,6 +190,13 @@ impl Provider {
             })
         };
         Some(refund.order_no.clone())
+    }
+
+    /// Whether the payer finds the cashier's address dead, and must have a fresh one to pay.
+    pub(crate) fn needs_link(&self, order_no: &str, now: UnixMillis) -> bool {
+        let at_cashier = |order: &&Order| matches!(order.way, Way::H5 { .. });
+        let order = self.orders.get(order_no).filter(at_cashier);
+        order.is_some_and(|order| now > order.link_at.plus_millis(LINK_MS))
     }
 
     /// The payer pays; true where money has moved.

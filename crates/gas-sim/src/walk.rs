@@ -1,6 +1,8 @@
 //! Phones at work: each takes its vend from step to step, as `gas-phone` says, through every fault.
 
-use gas_api::pay::PaymentRequest;
+use std::net::Ipv4Addr;
+
+use gas_api::pay::{PaymentRequest, Way};
 use gas_api::{HexBytes, Problem};
 use gas_link::{CardReport, CentralOffer, Operation, Request, Response, Status};
 use gas_phone::{Ending, Event, EventError, Exchange, Output, Step, TopUp, ask_under_its_key};
@@ -158,7 +160,8 @@ impl World {
                 self.phone_applies(place, event);
             }
             Step::OpenTender { consent, after_ms } => {
-                self.open_tender(place, CloudAsk::Tender(vend, consent), after_ms);
+                let way = self.way();
+                self.open_tender(place, CloudAsk::Tender(vend, consent, way), after_ms);
             }
             Step::Pay(request) => self.phone_pays(place, vend, &request),
             Step::Confirm(consent) => {
@@ -178,6 +181,16 @@ impl World {
             }
             Step::End(ending) => self.phone_ends(place, vend, &ending),
         }
+    }
+
+    /// How a payer would pay just now: asked again, he may be in another network, or think otherwise.
+    fn way(&mut self) -> Way {
+        if self.sim.rng.chance(60_000) {
+            return Way::Native;
+        }
+        let host = if self.sim.rng.chance(80_000) { 7 } else { 8 };
+        let payer_ip = Ipv4Addr::new(192, 0, 2, host).into();
+        Way::H5 { payer_ip }
     }
 
     fn phone_ends(&mut self, place: usize, vend: VendId, ending: &Ending) {

@@ -246,12 +246,8 @@ impl World {
             return None;
         };
         let at = self.sim.now + wait;
-        let order_no = request
-            .code_url
-            .rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
+        let shown = request.link.as_deref().unwrap_or(&request.code_url);
+        let order_no = shown.rsplit('/').next().unwrap_or_default().to_owned();
         let utility = self.homes[self.vends.get(&vend)?.home].utility;
         self.vends.get_mut(&vend)?.pays_at = Some(at);
         self.sim.schedule(wait, Event::Pays { utility, order_no });
@@ -260,13 +256,20 @@ impl World {
 
     fn pays(&mut self, utility: usize, order_no: &str) {
         let now = self.wall();
-        let paid = self.utilities[utility].provider.pay(order_no, now);
+        let provider = &mut self.utilities[utility].provider;
+        let dead = provider.needs_link(order_no, now);
+        let paid = !dead && provider.pay(order_no, now);
         let Some(vend) = vend_of(order_no) else {
             return;
         };
         if !paid {
-            self.sim
-                .line(|| format!("vend {vend}: its order cannot be paid any more"));
+            // He comes back unpaid and says so; the request that he is shown then is a fresh one.
+            let words = if dead {
+                "the cashier's address is dead"
+            } else {
+                "its order cannot be paid any more"
+            };
+            self.sim.line(|| format!("vend {vend}: {words}"));
             if let Some(truth) = self.vends.get_mut(&vend) {
                 truth.pays_at = None;
             }

@@ -37,6 +37,19 @@ fn where_the_company_has_nothing_to_quote_from_the_meter_is_read() {
 }
 
 #[test]
+fn payment_that_was_asked_for_in_another_way_stands() {
+    let mut phone = Phone::agreed();
+    let differs = problem(codes::PRESENTATION_DIFFERS);
+    phone.refuses(
+        Event::Refused(differs.clone()),
+        &EventError::Refused(Box::new(differs)),
+    );
+    // The cloud shows it, and it is paid in that way.
+    phone.shown(VendState::TenderRequested, 2);
+    assert!(matches!(phone.next(), Step::Pay(_)));
+}
+
+#[test]
 fn who_knows_the_id_takes_up_a_vend_of_another_phone() {
     let papers = papers();
     let trust = trust();

@@ -72,7 +72,7 @@ impl Phone {
         phone
     }
 
-    fn agreed() -> Self {
+    pub(crate) fn agreed() -> Self {
         let mut phone = Self::quoted();
         phone.apply(Event::Agreed(NOW)).unwrap();
         phone

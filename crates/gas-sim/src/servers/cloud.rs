@@ -90,8 +90,8 @@ impl Program for CloudProgram {
                 CloudAsk::Begin(vend, wanted, phone) => {
                     vend_told(cloud.begin(vend, wanted, Some(phone)).await)
                 }
-                CloudAsk::Tender(vend, consent) => {
-                    vend_told(ask_tender(&cloud, &wire, vend, consent).await)
+                CloudAsk::Tender(vend, consent, way) => {
+                    vend_told(ask_tender(&cloud, &wire, vend, consent, way).await)
                 }
                 CloudAsk::Confirm(vend, consent) => match cloud.confirm(vend, consent).await {
                     Ok(_) => vend_told(cloud.ask_at_once(vend).await),
@@ -241,8 +241,9 @@ async fn ask_tender(
     wire: &Wire,
     vend: VendId,
     consent: Consent,
+    way: Way,
 ) -> Result<Vend, Problem> {
-    cloud.ask_tender(vend, consent, Way::Native).await?;
+    cloud.ask_tender(vend, consent, way).await?;
     for ms in DECIDES_MS {
         if let Some(vend) = cloud.tender_outcome(vend).await? {
             return Ok(vend);

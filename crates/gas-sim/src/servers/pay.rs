@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gas_api::pay::TenderEvent;
+use gas_api::pay::{TenderEvent, Way};
 use gas_http::{BoxError, Clock, Waker};
 use gas_ledger::Account;
 use gas_pay::{CloudPeer, Desk, Dispatch, Parts, Provider};
 use gas_phone::Trust;
 use gas_statement::SigningKey;
 use gas_store::pay::PayStore;
-use gas_tender::{CloseOutcome, Event, QueryAnswer, Refund, RefundAnswer, Tender};
+use gas_tender::{CloseOutcome, Event, QueryAnswer, Refund, RefundAnswer, Tender, Words};
 
 use crate::executor::{Job, Target, Wire, finish};
 use crate::net::{Ask, CloudAsk, Failure, PayAsk, ProviderAsk, Told};
@@ -230,6 +230,7 @@ impl Provider for Wired {
             order_no: tender.order_no().to_owned(),
             amount_fen: tender.amount().fen(),
             expires_at: tender.expires_at(),
+            way: tender.words().map_or_else(Way::default, |words| words.way),
         });
         Box::pin(async move {
             if let Told::Prepaid(event) = told.await? {
@@ -271,6 +272,14 @@ impl Provider for Wired {
 
     fn query_refund<'a>(&'a self, refund: &'a Refund) -> gas_pay::Answer<'a, RefundAnswer> {
         self.refunding(ProviderAsk::QueryRefund(refund.number()))
+    }
+
+    fn words(&self, way: Way) -> Option<Words> {
+        Some(Words {
+            description: String::new(),
+            notify_url: String::new(),
+            way,
+        })
     }
 
     fn cashier_link(&self, _: &str) -> Option<String> {
