@@ -30,9 +30,7 @@ function choosing(error: unknown): LinkTrouble {
 }
 
 function doorOf(device: BluetoothDevice): CardDoor {
-  // Who listens now. The browser may hand indications to the object of an earlier link, where a bonded card's connection
-  // has outlived it.
-  const ear: Ear = { heard: undefined };
+  const ear = new Ear();
   return new GattDoor(device.name ?? device.id, () => {
     if (!device.gatt) throw new LinkError('permission');
     return new WebLink(device, device.gatt, ear);
@@ -46,8 +44,14 @@ interface Characteristics {
   bond: BluetoothRemoteGATTCharacteristic;
 }
 
-interface Ear {
+/** Who listens now. The browser may hand indications to the object of an earlier link, where a bonded card's connection
+ * has outlived it; or give the same object to the next link, which then must not hear everything twice. */
+class Ear {
   heard: ((value: Uint8Array) => void) | undefined;
+  readonly hear = ({ target }: Event) => {
+    const { value } = target as BluetoothRemoteGATTCharacteristic;
+    if (value) this.heard?.(bytes(value));
+  };
 }
 
 class WebLink extends GattLink {
@@ -91,10 +95,7 @@ class WebLink extends GattLink {
   async subscribe(heard: (value: Uint8Array) => void): Promise<void> {
     const { response } = this.#characteristics;
     this.ear.heard = heard;
-    const { ear } = this;
-    response.addEventListener('characteristicvaluechanged', () => {
-      if (response.value) ear.heard?.(bytes(response.value));
-    });
+    response.addEventListener('characteristicvaluechanged', this.ear.hear);
     await this.raced('link_lost', OPERATION_MS, () => response.startNotifications());
   }
 
