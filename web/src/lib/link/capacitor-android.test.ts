@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 
-import { FakeCard, refused } from './fakes/card';
+import { FakeCard, refused, unanswered } from './fakes/card';
 import { WORDS, fulfilsTheContract } from './fakes/contract';
 import { fakeShell } from './fakes/shell';
 
@@ -30,6 +30,25 @@ describe("Capacitor's plugin in a shell on Android", async () => {
     card.next('create_bond', refused);
     await expect(link.pair()).rejects.toMatchObject({ trouble: 'pairing' });
     expect(card.did).toEqual(['connect', 'create_bond']);
+  });
+
+  it('has time for the user to say yes to bonding', async () => {
+    const { card, link } = await reached();
+    const release = card.hold('create_bond');
+    const pairing = link.pair();
+    await vi.advanceTimersByTimeAsync(50_000);
+    release();
+    await pairing;
+  });
+
+  it('does not wait for the end of a connection that the plugin has given up', async () => {
+    const card = new FakeCard();
+    Object.assign(air, { card, fate: 'chosen' });
+    const door = await new CapacitorBluetooth(() => WORDS).choose();
+    card.next('connect', unanswered);
+    const tried = expect(door.connect()).rejects.toMatchObject({ trouble: 'out_of_reach' });
+    await vi.advanceTimersByTimeAsync(10_000);
+    await tried;
   });
 
   it('says where Bluetooth was switched off since the card was chosen', async () => {

@@ -239,7 +239,9 @@ function ending(): void {
     const heard: Uint8Array[] = [];
     await link.subscribe((value) => heard.push(value));
     const late = card.onIndication;
-    await link.close();
+    const closing = link.close();
+    card.indicate(1);
+    await closing;
     expect(card.isUp).toBe(false);
     expect(await isSettled(link.closed)).toBe(true);
     late?.(Uint8Array.of(1));

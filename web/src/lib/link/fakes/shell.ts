@@ -48,6 +48,8 @@ export function fakeShell(platform: 'android' | 'ios'): Air {
 class FakePlugin {
   readonly #listeners = new Map<string, { eventName: string; heard: Heard }>();
   #listened = 0;
+  /** Android has given a connection up: it will tell of no end. */
+  #isGivenUp = false;
 
   constructor(
     private readonly air: Air,
@@ -95,8 +97,7 @@ class FakePlugin {
       case 'connect':
         return await this.#connect();
       case 'disconnect':
-        if (this.#card.isUp) await this.#disconnect(timeout);
-        return undefined;
+        return await this.#disconnect(timeout);
       case 'getServices':
         return { services: [this.#service()] };
       case 'read':
@@ -119,12 +120,16 @@ class FakePlugin {
   async #connect(): Promise<void> {
     const card = this.#card;
     card.onEnd = () => this.#tell(`disconnected|${card.id}`, null);
+    this.#isGivenUp = this.platform === 'android';
     await within(CONNECT_MS, 'Connection timeout.', card.perform('connect'));
+    this.#isGivenUp = false;
   }
 
   async #disconnect(timeout: number): Promise<void> {
-    this.#card.disconnect();
-    if (this.#card.isSilentlyCut) await within(timeout, 'Disconnection timeout.', new Promise(() => {}));
+    const { isUp, isSilentlyCut } = this.#card;
+    if (isUp) this.#card.disconnect();
+    if (this.#isGivenUp || (isUp && isSilentlyCut))
+      await within(timeout, 'Disconnection timeout.', new Promise(() => {}));
   }
 
   #service() {
