@@ -73,6 +73,7 @@ export function fulfilsTheContract(world: Air, make: () => Promise<Radio>): void
   describe('choosing a card', choosing);
   describe('a link', working);
   describe('a link that fails', failing);
+  describe('a card that does not do as it should', refusing);
   describe('the end of a link', ending);
 }
 
@@ -192,7 +193,9 @@ function failing(): void {
       expect(await isSettled(link.closed)).toBe(true);
     });
   }
+}
 
+function refusing(): void {
   it('says where pairing is refused', async () => {
     const link = await reached();
     card.next('bond', refused);
