@@ -6,7 +6,17 @@ import ts from 'typescript-eslint';
 import svelteConfig from './svelte.config.js';
 
 export default ts.config(
-  { ignores: ['dist/', 'src/core/', 'src/lib/api.d.ts', 'node_modules/', 'e2e/pages/'] },
+  {
+    ignores: [
+      'dist/',
+      'src/core/',
+      'src/lib/api.d.ts',
+      'node_modules/',
+      'e2e/pages/',
+      'native/android/',
+      'native/ios/',
+    ],
+  },
   js.configs.recommended,
   ts.configs.strict,
   ts.configs.stylistic,
@@ -34,7 +44,7 @@ export default ts.config(
     },
   },
   {
-    files: ['e2e/**/*.mjs', 'build/**/*.mjs', '*.config.{js,ts}'],
+    files: ['e2e/**/*.mjs', 'build/**/*.mjs', 'native/*.mjs', '*.config.{js,ts}'],
     languageOptions: { globals: { ...globals.node, ...globals.browser } },
   },
 );

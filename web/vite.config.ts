@@ -32,9 +32,16 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             // By itself, so that the rest of the first load can be held to its budget (build/compress.mjs).
-            { name: 'core', test: /src\/core\//, priority: 2 },
+            { name: 'core', test: /src\/core\//, priority: 3 },
             // What two screens share, together: a dozen small files compress worse.
-            { name: 'shared', test: /src\/|node_modules\/(svelte|idb|esm-env|clsx)\//, minShareCount: 2, priority: 1 },
+            {
+              name: 'shared',
+              test: /src\/(?!lib\/link\/gatt-link)|node_modules\/(svelte|idb|esm-env|clsx)\//,
+              minShareCount: 2,
+              priority: 2,
+            },
+            // Loaded beside the core, or by a native shell's radio, which builds on it.
+            { name: 'bluetooth', test: /src\/lib\/link\/(gatt-link|web-bluetooth)/, priority: 1 },
           ],
         },
       },

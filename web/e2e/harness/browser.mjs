@@ -82,6 +82,13 @@ export class Browser {
     return tab;
   }
 
+  /**
+   * From now on pages take this browser for a native shell. The shell's Bluetooth plugin finds no native half, and falls
+   * back on Web Bluetooth.
+   */
+  pretendToBeAShell = () =>
+    this.#context.addInitScript(() => Object.assign(globalThis, { Capacitor: { isNativePlatform: () => true } }));
+
   /** Errors that are part of what a test does, like those of requests while a server is down. @param {RegExp} pattern */
   expectErrors(pattern) {
     this.#expected.push(pattern);

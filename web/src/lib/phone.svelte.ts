@@ -94,8 +94,8 @@ export class Phone {
   }
 
   /** Starts: the first time it needs the cloud, for the keys with which everything is checked. */
-  static async start(radio: Radio): Promise<Phone> {
-    await startCore();
+  static async start(here: Promise<Radio>): Promise<Phone> {
+    const [radio] = await Promise.all([here, startCore()]);
     const store = await Store.open();
     const secret = await store.setting('phone_key', () => Array.from(random(32)));
     const cloud = new Cloud(new PhoneKey(Uint8Array.from(secret)));
