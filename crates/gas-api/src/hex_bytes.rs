@@ -1,5 +1,6 @@
 use std::fmt;
 
+use gas_json::{FromJson, JsonError, Node};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -24,14 +25,22 @@ impl Serialize for HexBytes {
 
 impl<'de> Deserialize<'de> for HexBytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text.len() > 2 * BYTES_MAX {
-            return Err(D::Error::custom("more than 512 bytes of hexadecimal"));
-        }
-        hex::decode(&text)
-            .map(Self)
-            .map_err(|error| D::Error::custom(format!("not hexadecimal: {error}")))
+        parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
+}
+
+impl FromJson for HexBytes {
+    fn from_json(node: &Node) -> Result<Self, JsonError> {
+        parse(&String::from_json(node)?).map_err(|error| JsonError::new(&error))
+    }
+}
+
+fn parse(text: &str) -> Result<HexBytes, String> {
+    if text.len() > 2 * BYTES_MAX {
+        return Err("more than 512 bytes of hexadecimal".to_owned());
+    }
+    let bytes = hex::decode(text).map_err(|error| format!("not hexadecimal: {error}"))?;
+    Ok(HexBytes(bytes))
 }
 
 #[cfg(test)]

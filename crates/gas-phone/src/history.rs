@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use gas_api::HexBytes;
+use gas_json::FromJson;
 use gas_link::{CardReport, Operation, RECORDS_MAX, RecordKind, Records, Request, RequestId};
 use gas_token::{ParseError, Record, Tagged};
 use gas_units::{MeterNumber, UnixTime, Volume};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// A meter's stored readings as one phone has them. Numbers run over daily and hourly readings alike; the
 /// phone asks the card only for those after the newest it has.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct History {
     meter: MeterNumber,

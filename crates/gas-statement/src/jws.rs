@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gas_json::FromJson;
 use serde::Deserialize;
 
 use crate::digest::{QuoteHash, Sha256Digest};
@@ -183,7 +184,7 @@ pub fn quote_hash(quote: &Signed<Quote>) -> QuoteHash {
     QuoteHash(quote.sha256())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, FromJson)]
 #[serde(deny_unknown_fields)]
 struct Header {
     alg: String,

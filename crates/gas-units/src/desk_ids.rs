@@ -2,13 +2,14 @@ use alloc::string::{String, ToString as _};
 use core::fmt;
 use core::str::FromStr;
 
+use gas_json::FromJson;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 macro_rules! desk_ids {
     ($($(#[doc = $doc:literal])* $name:ident, $error:ident, $what:literal;)*) => {$(
         $(#[doc = $doc])*
-        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
+        #[derive(Clone, Copy, Debug, Eq, FromJson, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Uuid);
 
