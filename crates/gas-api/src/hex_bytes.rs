@@ -1,6 +1,6 @@
 use std::fmt;
 
-use gas_json::{FromJson, JsonError, Node};
+use gas_json::{Fill, FromJson, JsonError, Node};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -29,9 +29,16 @@ impl<'de> Deserialize<'de> for HexBytes {
     }
 }
 
+impl Fill for HexBytes {
+    fn fill(&mut self, node: &Node) -> Result<(), JsonError> {
+        *self = parse(&String::from_json(node)?).map_err(|error| JsonError::new(&error))?;
+        Ok(())
+    }
+}
+
 impl FromJson for HexBytes {
-    fn from_json(node: &Node) -> Result<Self, JsonError> {
-        parse(&String::from_json(node)?).map_err(|error| JsonError::new(&error))
+    fn blank() -> Self {
+        Self(Vec::new())
     }
 }
 

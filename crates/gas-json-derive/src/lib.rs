@@ -12,8 +12,9 @@ use syn::{Data, DataEnum, DeriveInput, Fields, FieldsNamed, Ident, Result, Type}
 
 use crate::attributes::{OfPart, OfType, refuse, snake_case};
 
-/// Implements `gas_json::FromJson` by serde's attributes.
-#[proc_macro_derive(FromJson, attributes(serde))]
+/// Implements `gas_json::FromJson` by serde's attributes. `#[blank(..)]` says what a value is before it is read,
+/// where that does not follow from its fields.
+#[proc_macro_derive(FromJson, attributes(serde, blank))]
 pub fn from_json(input: TokenStream) -> TokenStream {
     let derived = syn::parse(input).and_then(|input| derive(&input));
     derived
@@ -26,130 +27,176 @@ fn derive(input: &DeriveInput) -> Result<Tokens> {
     if !input.generics.params.is_empty() {
         return refuse(input.generics.span(), "a type with parameters is not read");
     }
-    let body = match (&of.from, &of.try_from, &input.data) {
+    let fill = match (&of.from, &of.try_from, &input.data) {
         (Some(from), None, _) => quote! {
-            ::core::result::Result::Ok(::core::convert::From::from(
-                <#from as ::gas_json::FromJson>::from_json(node)?,
-            ))
+            *self = ::core::convert::From::from(<#from as ::gas_json::FromJson>::from_json(node)?);
+            ::core::result::Result::Ok(())
         },
         (None, Some(from), _) => quote! {
-            ::core::convert::TryFrom::try_from(<#from as ::gas_json::FromJson>::from_json(node)?)
-                .map_err(|error| ::gas_json::JsonError::new(&error))
+            *self = ::core::convert::TryFrom::try_from(<#from as ::gas_json::FromJson>::from_json(node)?)
+                .map_err(|error| ::gas_json::JsonError::new(&error))?;
+            ::core::result::Result::Ok(())
         },
         (None, None, Data::Struct(data)) => match &data.fields {
-            Fields::Named(fields) => object(&of, &quote!(Self), fields, &quote!(node))?,
-            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => quote! {
-                ::core::result::Result::Ok(Self(::gas_json::FromJson::from_json(node)?))
-            },
-            Fields::Unnamed(_) | Fields::Unit => {
-                return refuse(
-                    input.ident.span(),
-                    "only named fields, or one without a name",
-                );
+            Fields::Named(fields) => {
+                let fields = Named::read(&of, fields)?;
+                let idents = &fields.idents;
+                fields.fill(&of, &quote!(node), &quote!(#(&mut self.#idents),*))
             }
+            Fields::Unnamed(_) => quote!(::gas_json::Fill::fill(&mut self.0, node)),
+            Fields::Unit => return refuse(input.ident.span(), "a struct without fields"),
         },
-        (None, None, Data::Enum(data)) => variants(&of, data)?,
+        (None, None, Data::Enum(data)) => fill_variants(&of, data)?,
         (Some(_), Some(_), _) | (None, None, Data::Union(_)) => {
             return refuse(input.ident.span(), "this cannot be read");
         }
     };
-    let name = &input.ident;
+    let (name, blank) = (&input.ident, blank(&of, input)?);
     Ok(quote! {
         #[automatically_derived]
-        impl ::gas_json::FromJson for #name {
-            fn from_json(
+        impl ::gas_json::Fill for #name {
+            fn fill(
+                &mut self,
                 node: &::gas_json::Node,
-            ) -> ::core::result::Result<Self, ::gas_json::JsonError> {
-                #body
+            ) -> ::core::result::Result<(), ::gas_json::JsonError> {
+                #fill
+            }
+        }
+
+        #[automatically_derived]
+        impl ::gas_json::FromJson for #name {
+            fn blank() -> Self {
+                #blank
             }
         }
     })
 }
 
-/// Named fields, read in the order in which they are declared.
-fn object(of: &OfType, path: &Tokens, fields: &FieldsNamed, node: &Tokens) -> Result<Tokens> {
-    let (mut names, mut reads, mut optional) = (Vec::new(), Vec::new(), 0_u32);
-    for (place, field) in fields.named.iter().enumerate() {
-        let of_field = OfPart::read(&field.attrs)?;
-        let Some(ident) = &field.ident else {
-            return refuse(field.span(), "a field without a name");
-        };
-        let may_lack = of.default || of_field.default || is_option(&field.ty);
-        if may_lack {
-            let bit = u32::try_from(place)
-                .ok()
-                .and_then(|place| 1_u32.checked_shl(place));
-            let Some(bit) = bit else {
-                return refuse(field.span(), "more than 32 fields");
-            };
-            optional |= bit;
-        }
-        reads.push(if of.default && !of_field.default {
-            quote!(#ident: fields.or(default.#ident)?)
-        } else if may_lack {
-            quote!(#ident: fields.optional()?)
-        } else {
-            quote!(#ident: fields.required()?)
-        });
-        names.push(of_field.rename.unwrap_or_else(|| name_of(ident)));
-    }
-    let strict = of.deny_unknown_fields;
-    let default = of.default.then(|| {
-        quote! {
-            let default = <Self as ::core::default::Default>::default();
-        }
-    });
-    Ok(quote! {
-        let mut fields = ::gas_json::Fields::of(#node, &[#(#names),*], #optional, #strict)?;
-        #default
-        ::core::result::Result::Ok(#path { #(#reads),* })
-    })
+/// Fields with names.
+struct Named {
+    idents: Vec<Ident>,
+    names: Vec<String>,
+    blanks: Vec<Tokens>,
+    optional: u32,
 }
 
-fn variants(of: &OfType, data: &DataEnum) -> Result<Tokens> {
+impl Named {
+    fn read(of: &OfType, fields: &FieldsNamed) -> Result<Self> {
+        let mut named = Self {
+            idents: Vec::new(),
+            names: Vec::new(),
+            blanks: Vec::new(),
+            optional: 0,
+        };
+        let mut bit = 1_u32;
+        for field in &fields.named {
+            let of_field = OfPart::read(&field.attrs)?;
+            let (Some(ident), false) = (&field.ident, bit == 0) else {
+                return refuse(field.span(), "more than 32 fields, or one without a name");
+            };
+            if of.default && of_field.default {
+                return refuse(field.span(), "a default within a default");
+            }
+            if of.default || of_field.default || is_option(&field.ty) {
+                named.optional |= bit;
+            }
+            bit <<= 1;
+            named.blanks.push(if of_field.default {
+                quote!(::core::default::Default::default())
+            } else {
+                quote!(::gas_json::FromJson::blank())
+            });
+            let name = of_field.rename.unwrap_or_else(|| name_of(ident));
+            named.names.push(name);
+            named.idents.push(ident.clone());
+        }
+        Ok(named)
+    }
+
+    fn fill(&self, of: &OfType, node: &Tokens, fields: &Tokens) -> Tokens {
+        let (names, optional, strict) = (&self.names, self.optional, of.deny_unknown_fields);
+        quote! {
+            ::gas_json::fill_fields(#node, &[#(#names),*], &mut [#fields], #optional, #strict)
+        }
+    }
+}
+
+fn fill_variants(of: &OfType, data: &DataEnum) -> Result<Tokens> {
     let (mut names, mut arms) = (Vec::new(), Vec::new());
-    let last = data.variants.len().saturating_sub(1);
     for (place, variant) in data.variants.iter().enumerate() {
         let ident = &variant.ident;
         let read = match &variant.fields {
-            Fields::Unit => quote!(variant.nothing().map(|()| Self::#ident)),
+            Fields::Unit => quote! {
+                variant.nothing()?;
+                *self = Self::#ident;
+            },
             Fields::Unnamed(fields) if fields.unnamed.len() == 1 => quote! {
-                ::core::result::Result::Ok(Self::#ident(
-                    ::gas_json::FromJson::from_json(variant.content()?)?,
-                ))
+                *self = Self::#ident(::gas_json::FromJson::from_json(variant.content()?)?);
             },
             Fields::Named(fields) => {
-                let read = object(
-                    of,
-                    &quote!(Self::#ident),
-                    fields,
-                    &quote!(variant.content()?),
-                )?;
-                quote!({ #read })
+                let fields = Named::read(of, fields)?;
+                let (idents, blanks) = (&fields.idents, &fields.blanks);
+                let content = quote!(variant.content()?);
+                let fill = fields.fill(of, &content, &quote!(#(&mut #idents),*));
+                quote! {
+                    #(let mut #idents = #blanks;)*
+                    #fill?;
+                    *self = Self::#ident { #(#idents),* };
+                }
             }
             Fields::Unnamed(fields) => return refuse(fields.span(), "more than one value"),
         };
-        let nth = if place == last {
-            quote!(_)
-        } else {
-            quote!(#place)
-        };
-        arms.push(quote!(#nth => #read));
+        let is_last = place == data.variants.len().saturating_sub(1);
+        let nth = if is_last { quote!(_) } else { quote!(#place) };
+        arms.push(quote!(#nth => { #read }));
         let spelled = || {
+            let name = name_of(ident);
             if of.snake_case {
-                snake_case(&name_of(ident))
+                snake_case(&name)
             } else {
-                name_of(ident)
+                name
             }
         };
-        names.push(OfPart::read(&variant.attrs)?.rename.unwrap_or_else(spelled));
-    }
-    if names.is_empty() {
-        return refuse(Span::call_site(), "no variant");
+        let renamed = OfPart::read(&variant.attrs)?.rename;
+        names.push(renamed.unwrap_or_else(spelled));
     }
     Ok(quote! {
         let variant = ::gas_json::Variant::of(node, &[#(#names),*])?;
-        match variant.nth() { #(#arms),* }
+        match variant.nth() { #(#arms)* }
+        ::core::result::Result::Ok(())
+    })
+}
+
+/// What a value is before it is read: an enum its first variant.
+fn blank(of: &OfType, input: &DeriveInput) -> Result<Tokens> {
+    let said = input.attrs.iter().find(|it| it.path().is_ident("blank"));
+    if let Some(said) = said {
+        return Ok(said.meta.require_list()?.tokens.clone());
+    }
+    if of.default {
+        return Ok(quote!(::core::default::Default::default()));
+    }
+    let (path, fields) = match &input.data {
+        Data::Struct(data) => (quote!(Self), &data.fields),
+        Data::Enum(data) => match data.variants.first() {
+            Some(first) => {
+                let ident = &first.ident;
+                (quote!(Self::#ident), &first.fields)
+            }
+            None => return refuse(Span::call_site(), "no variant"),
+        },
+        Data::Union(_) => return refuse(Span::call_site(), "a union"),
+    };
+    Ok(match fields {
+        Fields::Unit => path,
+        Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
+            quote!(#path(::gas_json::FromJson::blank()))
+        }
+        Fields::Named(fields) => {
+            let Named { idents, blanks, .. } = Named::read(of, fields)?;
+            quote!(#path { #(#idents: #blanks),* })
+        }
+        Fields::Unnamed(fields) => return refuse(fields.span(), "more than one value"),
     })
 }
 

@@ -2,85 +2,48 @@
 
 use alloc::string::String;
 
-use crate::{FromJson, JsonError, Node};
+use crate::{Fill, JsonError, Node};
 
-/// Most fields of one type; so the derive refuses more.
-const FIELDS_MAX: usize = 32;
-
-/// The fields of an object, in the order of their declaration.
-pub struct Fields<'a> {
-    found: [Option<&'a Node>; FIELDS_MAX],
-    next: usize,
-}
-
-impl<'a> Fields<'a> {
-    /// Finds the fields of these names. A bit of `optional`, the lowest for the first, is set for each that may
-    /// be missing; where `strict`, there is no other.
-    ///
-    /// # Errors
-    /// It is no object, or a field is missing, there twice, or unknown.
-    #[inline(never)]
-    pub fn of(
-        node: &'a Node,
-        names: &[&str],
-        optional: u32,
-        strict: bool,
-    ) -> Result<Self, JsonError> {
-        let Node::Object(entries) = node else {
-            return Err(JsonError::is_not(node, "an object"));
+/// Reads an object over the fields of a value, given in the order of their names. A bit of `optional`, the lowest
+/// for the first, is set for each that may be missing; where `strict`, there is no other.
+///
+/// # Errors
+/// It is no object, or a field is missing, there twice, unknown, or something else.
+#[inline(never)]
+pub fn fill_fields(
+    node: &Node,
+    names: &[&str],
+    fields: &mut [&mut dyn Fill],
+    optional: u32,
+    strict: bool,
+) -> Result<(), JsonError> {
+    let Node::Object(entries) = node else {
+        return Err(JsonError::is_not(node, "an object"));
+    };
+    let mut found = 0_u32;
+    for (key, value) in entries {
+        let place = names.iter().position(|name| name == key);
+        let Some((place, field)) = place.and_then(|at| Some((at, fields.get_mut(at)?))) else {
+            if strict {
+                return Err(wrong("unknown field", key));
+            }
+            continue;
         };
-        let mut found = [None; FIELDS_MAX];
-        for (key, value) in entries {
-            let place = names.iter().position(|name| name == key);
-            match place.and_then(|place| found.get_mut(place)) {
-                Some(Some(_)) => return Err(wrong("duplicate field", key)),
-                Some(place) => *place = Some(value),
-                None if strict => return Err(wrong("unknown field", key)),
-                None => {}
-            }
+        let bit = 1_u32.unbounded_shl(u32::try_from(place).unwrap_or(u32::MAX));
+        if found & bit != 0 {
+            return Err(wrong("duplicate field", key));
         }
-        let mut optional = optional;
-        for (name, value) in names.iter().zip(&found) {
-            if value.is_none() && optional & 1 == 0 {
-                return Err(wrong("missing field", name));
-            }
-            optional >>= 1;
+        found |= bit;
+        field.fill(value)?;
+    }
+    let mut there = found | optional;
+    for name in names {
+        if there & 1 == 0 {
+            return Err(wrong("missing field", name));
         }
-        Ok(Self { found, next: 0 })
+        there >>= 1;
     }
-
-    #[inline(never)]
-    fn next(&mut self) -> Option<&'a Node> {
-        let found = self.found.get(self.next).copied().flatten();
-        self.next = self.next.saturating_add(1);
-        found
-    }
-
-    /// The next one, which is there.
-    ///
-    /// # Errors
-    /// It is no `T`.
-    #[inline]
-    pub fn required<T: FromJson>(&mut self) -> Result<T, JsonError> {
-        T::from_json(self.next().unwrap_or(&Node::Null))
-    }
-
-    /// The next one, where it is there.
-    ///
-    /// # Errors
-    /// It is no `T`.
-    #[inline]
-    pub fn optional<T: FromJson + Default>(&mut self) -> Result<T, JsonError> {
-        self.or(T::default())
-    }
-
-    /// The next one, or this where it is missing.
-    ///
-    /// # Errors
-    /// It is no `T`.
-    pub fn or<T: FromJson>(&mut self, default: T) -> Result<T, JsonError> {
-        self.next().map_or(Ok(default), T::from_json)
-    }
+    Ok(())
 }
 
 /// Which variant of an enum: its name, or an object of its name and what it holds.

@@ -13,11 +13,13 @@ mod error;
 mod fields;
 mod read;
 mod text;
+mod write;
 
 pub use error::JsonError;
-pub use fields::{Fields, Variant};
+pub use fields::{Variant, fill_fields};
 pub use gas_json_derive::FromJson;
-pub use read::FromJson;
+pub use read::{Fill, FromJson};
+pub use write::{NotWritten, to_string};
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,7 +29,7 @@ use alloc::vec::Vec;
 /// # Errors
 /// It is not JSON, holds a number that is no integer of 64 bits, or is no `T`.
 pub fn from_slice<T: FromJson>(json: &[u8]) -> Result<T, JsonError> {
-    T::from_json(&text::parse(json)?)
+    T::from_json(&Node::parse(json)?)
 }
 
 /// Any JSON, in the order in which it stands; keys may repeat, and who reads an object refuses that.
@@ -47,4 +49,14 @@ pub enum Node {
     List(Vec<Self>),
     /// An object.
     Object(Vec<(String, Self)>),
+}
+
+impl Node {
+    /// Reads any JSON.
+    ///
+    /// # Errors
+    /// It is not JSON, or holds a number that is no integer of 64 bits.
+    pub fn parse(json: &[u8]) -> Result<Self, JsonError> {
+        text::parse(json)
+    }
 }

@@ -1,28 +1,62 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::{JsonError, Node};
 
+/// What can be read over, whatever it is.
+///
+/// Every value is there, blank, before it is read, and is read in place. So no reader carries code to take
+/// back what a half of it has made, which is most of what serde derives.
+pub trait Fill {
+    /// Reads over this value. After an error it is neither the one before nor the one in the text, and is not
+    /// to be used.
+    ///
+    /// # Errors
+    /// It is something else.
+    fn fill(&mut self, node: &Node) -> Result<(), JsonError>;
+}
+
 /// What can be read from JSON.
-pub trait FromJson: Sized {
+pub trait FromJson: Fill + Sized {
+    /// Some value; what is missing and may be, stays as it is here.
+    fn blank() -> Self;
+
     /// Reads one.
     ///
     /// # Errors
     /// It is something else.
-    fn from_json(node: &Node) -> Result<Self, JsonError>;
+    fn from_json(node: &Node) -> Result<Self, JsonError> {
+        let mut value = Self::blank();
+        value.fill(node)?;
+        Ok(value)
+    }
 }
+
+macro_rules! blanks {
+    ($($type:ty = $blank:expr,)*) => {$(
+        impl FromJson for $type {
+            fn blank() -> Self {
+                $blank
+            }
+        }
+    )*};
+}
+
+blanks! { u8 = 0, u16 = 0, u32 = 0, u64 = 0, i32 = 0, i64 = 0, bool = false, String = Self::new(), Arc<str> = Self::default(), }
 
 macro_rules! integers {
     ($($integer:ident)*) => {$(
-        impl FromJson for $integer {
-            fn from_json(node: &Node) -> Result<Self, JsonError> {
+        impl Fill for $integer {
+            fn fill(&mut self, node: &Node) -> Result<(), JsonError> {
                 let read = match node {
                     Node::Negative(value) => Self::try_from(*value).ok(),
                     Node::Number(value) => Self::try_from(*value).ok(),
                     _ => None,
                 };
-                read.ok_or_else(|| JsonError::is_not(node, stringify!($integer)))
+                *self = read.ok_or_else(|| JsonError::is_not(node, stringify!($integer)))?;
+                Ok(())
             }
         }
     )*};
@@ -30,57 +64,105 @@ macro_rules! integers {
 
 integers! { u8 u16 u32 u64 i32 i64 }
 
-impl FromJson for bool {
-    fn from_json(node: &Node) -> Result<Self, JsonError> {
+impl Fill for bool {
+    fn fill(&mut self, node: &Node) -> Result<(), JsonError> {
         match node {
-            Node::Bool(value) => Ok(*value),
-            _ => Err(JsonError::is_not(node, "true or false")),
+            Node::Bool(value) => *self = *value,
+            _ => return Err(JsonError::is_not(node, "true or false")),
         }
+        Ok(())
     }
 }
 
-impl FromJson for String {
-    fn from_json(node: &Node) -> Result<Self, JsonError> {
-        match node {
-            Node::Text(text) => Ok(text.clone()),
-            _ => Err(JsonError::is_not(node, "text")),
+impl Fill for String {
+    fn fill(&mut self, node: &Node) -> Result<(), JsonError> {
+        self.clear();
+        self.push_str(text(node)?);
+        Ok(())
+    }
+}
+
+impl Fill for Arc<str> {
+    fn fill(&mut self, node: &Node) -> Result<(), JsonError> {
+        *self = text(node)?.into();
+        Ok(())
+    }
+}
+
+impl<T: FromJson> Fill for Option<T> {
+    fn fill(&mut self, node: &Node) -> Result<(), JsonError> {
+        if matches!(node, Node::Null) {
+            *self = None;
+            return Ok(());
         }
+        self.insert(T::blank()).fill(node)
     }
 }
 
 impl<T: FromJson> FromJson for Option<T> {
-    fn from_json(node: &Node) -> Result<Self, JsonError> {
-        match node {
-            Node::Null => Ok(None),
-            _ => T::from_json(node).map(Some),
+    fn blank() -> Self {
+        None
+    }
+}
+
+impl<T: FromJson> Fill for Vec<T> {
+    fn fill(&mut self, node: &Node) -> Result<(), JsonError> {
+        self.clear();
+        for node in list(node)? {
+            self.push(T::from_json(node)?);
         }
+        Ok(())
     }
 }
 
 impl<T: FromJson> FromJson for Vec<T> {
-    fn from_json(node: &Node) -> Result<Self, JsonError> {
-        list(node)?.iter().map(T::from_json).collect()
+    fn blank() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: FromJson, const N: usize> Fill for [T; N] {
+    fn fill(&mut self, node: &Node) -> Result<(), JsonError> {
+        let nodes = list(node)?;
+        if nodes.len() != N {
+            return Err(JsonError::new(&"a list of another length was expected"));
+        }
+        self.iter_mut()
+            .zip(nodes)
+            .try_for_each(|(value, node)| value.fill(node))
     }
 }
 
 impl<T: FromJson, const N: usize> FromJson for [T; N] {
-    fn from_json(node: &Node) -> Result<Self, JsonError> {
-        let read = Vec::from_json(node)?.try_into();
-        read.map_err(|_| JsonError::new(&"a list of another length was expected"))
+    fn blank() -> Self {
+        core::array::from_fn(|_| T::blank())
     }
 }
 
 /// By number, each in its one spelling. Of a number that is there twice, the last counts.
-impl<T: FromJson> FromJson for BTreeMap<u32, T> {
-    fn from_json(node: &Node) -> Result<Self, JsonError> {
+impl<T: FromJson> Fill for BTreeMap<u32, T> {
+    fn fill(&mut self, node: &Node) -> Result<(), JsonError> {
         let Node::Object(entries) = node else {
             return Err(JsonError::is_not(node, "an object"));
         };
-        let mut map = Self::new();
+        self.clear();
         for (key, value) in entries {
-            map.insert(number(key)?, T::from_json(value)?);
+            self.insert(number(key)?, T::from_json(value)?);
         }
-        Ok(map)
+        Ok(())
+    }
+}
+
+impl<T: FromJson> FromJson for BTreeMap<u32, T> {
+    fn blank() -> Self {
+        Self::new()
+    }
+}
+
+fn text(node: &Node) -> Result<&str, JsonError> {
+    match node {
+        Node::Text(text) => Ok(text),
+        _ => Err(JsonError::is_not(node, "text")),
     }
 }
 

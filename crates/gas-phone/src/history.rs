@@ -144,7 +144,7 @@ impl History {
             return Err(HistoryError::Order);
         }
         let mut last = wanted.first.saturating_sub(1);
-        let mut kept = BTreeMap::new();
+        let mut kept = Vec::new();
         for bytes in answer.iter() {
             let record = Tagged::<Record>::parse(bytes)?.message;
             if record.meter != self.meter {
@@ -154,10 +154,10 @@ impl History {
                 return Err(HistoryError::Order);
             }
             last = record.number;
-            kept.insert(record.number, HexBytes(bytes.to_vec()));
+            kept.push((record.number, HexBytes(bytes.to_vec())));
         }
         let nothing = kept.is_empty();
-        self.records.append(&mut kept);
+        self.records.extend(kept);
         let [daily, hourly] = &mut self.begun;
         let begun = match wanted.kind {
             RecordKind::Daily => daily,

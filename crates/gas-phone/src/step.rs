@@ -15,6 +15,7 @@ use crate::trust::Distrust;
 /// A request id, hexadecimal in JSON.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
+#[blank(Self(RequestId([0; 8])))]
 pub struct RequestIdHex(pub RequestId);
 
 impl fmt::Display for RequestIdHex {

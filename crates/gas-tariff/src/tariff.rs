@@ -14,6 +14,7 @@ const PRICE_MAX: u32 = 1_000_000;
 /// A three-tier tariff; the tiers begin anew every year.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(try_from = "Parts", into = "Parts")]
+#[blank(Self::default())]
 pub struct Tariff {
     version: u16,
     bounds: [Volume; 2],

@@ -11,6 +11,7 @@ macro_rules! desk_ids {
         $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, Eq, FromJson, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
         #[serde(try_from = "String", into = "String")]
+        #[blank(Self::from_parts(0, [0; 10]))]
         pub struct $name(Uuid);
 
         #[doc = concat!("Not ", $what, ".")]

@@ -14,6 +14,7 @@ const BASE32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     Clone, Copy, Debug, Eq, FromJson, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize,
 )]
 #[serde(try_from = "String", into = "String")]
+#[blank(Self::from_parts(0, [0; 10]))]
 pub struct VendId(Uuid);
 
 /// Why something is not a vend id.

@@ -57,7 +57,10 @@ fn compile(root: &Path, target: &Path) -> anyhow::Result<()> {
             "there is no Rust for {TARGET}. Install it with `rustup target add {TARGET}`, or on Debian with \
              `apt-get install rustc-web rust-web-src`"
         );
-        cargo.arg("-Zbuild-std=std,panic_abort");
+        cargo.args([
+            "-Zbuild-std=std,panic_abort",
+            "-Zbuild-std-features=optimize_for_size",
+        ]);
         cargo.env("RUSTC", DISTRIBUTION_RUSTC);
         // Cargo builds the standard library for nobody else.
         cargo.env("RUSTC_BOOTSTRAP", "1");
