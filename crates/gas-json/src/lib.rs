@@ -18,7 +18,7 @@ mod write;
 pub use error::JsonError;
 pub use fields::{Variant, fill_fields};
 pub use gas_json_derive::FromJson;
-pub use read::{Fill, FromJson};
+pub use read::{Fill, FromJson, numbered};
 pub use write::{NotWritten, to_string};
 
 use alloc::string::String;

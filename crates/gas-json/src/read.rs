@@ -1,4 +1,3 @@
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -139,24 +138,19 @@ impl<T: FromJson, const N: usize> FromJson for [T; N] {
     }
 }
 
-/// By number, each in its one spelling. Of a number that is there twice, the last counts.
-impl<T: FromJson> Fill for BTreeMap<u32, T> {
-    fn fill(&mut self, node: &Node) -> Result<(), JsonError> {
-        let Node::Object(entries) = node else {
-            return Err(JsonError::is_not(node, "an object"));
-        };
-        self.clear();
-        for (key, value) in entries {
-            self.insert(number(key)?, T::from_json(value)?);
-        }
-        Ok(())
+/// What an object holds whose keys are numbers, each in its one spelling, in the order in which it stands there.
+///
+/// # Errors
+/// It is something else.
+pub fn numbered<T: FromJson>(node: &Node) -> Result<Vec<(u32, T)>, JsonError> {
+    let Node::Object(entries) = node else {
+        return Err(JsonError::is_not(node, "an object"));
+    };
+    let mut read = Vec::new();
+    for (key, value) in entries {
+        read.push((number(key)?, T::from_json(value)?));
     }
-}
-
-impl<T: FromJson> FromJson for BTreeMap<u32, T> {
-    fn blank() -> Self {
-        Self::new()
-    }
+    Ok(read)
 }
 
 fn text(node: &Node) -> Result<&str, JsonError> {

@@ -1,8 +1,7 @@
 use core::fmt;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use gas_json::{FromJson, Node};
 use serde::Deserialize;
 
@@ -243,17 +242,15 @@ fn check_header(bytes: &[u8], key: &VerifyingKey, typ: &'static str) -> Result<(
 fn sign_compact(key: &SigningKey, header: &[u8], payload: &[u8]) -> String {
     let signed = format!(
         "{}.{}",
-        URL_SAFE_NO_PAD.encode(header),
-        URL_SAFE_NO_PAD.encode(payload)
+        Base64UrlUnpadded::encode_string(header),
+        Base64UrlUnpadded::encode_string(payload)
     );
     let signature = key.sign(signed.as_bytes());
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature))
 }
 
 fn decode(text: &str, part: &'static str) -> Result<Vec<u8>, StatementError> {
-    URL_SAFE_NO_PAD
-        .decode(text)
-        .map_err(|_| StatementError::Base64(part))
+    Base64UrlUnpadded::decode_vec(text).map_err(|_| StatementError::Base64(part))
 }
 
 #[cfg(test)]
