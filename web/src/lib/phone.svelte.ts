@@ -22,8 +22,9 @@ import { Card } from './link/card';
 import { type CardDoor, LinkError, type Radio } from './link/card-link';
 import { pause } from './pause';
 import { type KnownMeter, type SavedTopUp, Store } from './store';
+import { type Trouble, troubleOf } from './trouble';
 import { type Progress, upload, visit } from './visit';
-import { type Doing, type Host, type Outcome, type Trouble, Walk, troubleOf } from './walk';
+import type { Doing, Host, Outcome, Walk } from './walk';
 
 /** How often a meter is visited when links break off, and how long to wait between, ms. */
 const VISITS = 4;
@@ -255,9 +256,11 @@ export class Phone {
     });
     this.work = work;
     const lock = await navigator.wakeLock?.request('screen').catch(() => undefined);
-    const walk = new Walk(topUp, this.trust, this.cloud, this.store, this.#host(work, returned), saved);
-    this.#walk = walk;
     try {
+      // The first look needs none.
+      const { Walk } = await import('./walk');
+      const walk = new Walk(topUp, this.trust, this.cloud, this.store, this.#host(work, returned), saved);
+      this.#walk = walk;
       const walked = walk.run();
       this.#walked = walked.then(
         () => {},
