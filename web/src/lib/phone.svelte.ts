@@ -1,6 +1,5 @@
 // This phone: its meters, its vends, what it is doing just now. Screens show it and call it; it calls nothing of theirs.
-import { catchUp } from './catch-up';
-import { Cloud } from './cloud';
+import { Cloud, CloudError } from './cloud';
 import {
   History,
   PhoneKey,
@@ -18,17 +17,23 @@ import {
   startCore,
   stepOf,
 } from './core';
-import { Card } from './link/card';
 import { type CardDoor, LinkError, type Radio } from './link/card-link';
 import { pause } from './pause';
 import { type KnownMeter, type SavedTopUp, Store } from './store';
 import { type Trouble, troubleOf } from './trouble';
-import { type Progress, upload, visit } from './visit';
+import type { Progress } from './visit';
 import type { Doing, Host, Outcome, Walk } from './walk';
 
 /** How often a meter is visited when links break off, and how long to wait between, ms. */
 const VISITS = 4;
 const VISIT_AGAIN_MS = 700;
+
+/** The first look needs nothing of it; whoever comes to it needs the internet anyway. */
+function atMeter() {
+  return import('./at-meter').catch(() => {
+    throw new CloudError('unreachable');
+  });
+}
 
 /** A vend, and what is being done for it just now. */
 export interface Work {
@@ -159,6 +164,8 @@ export class Phone {
     const doing: Visit = $state({ progress: { doing: 'reaching_card' }, trouble: undefined, is_over: false });
     this.visiting = doing;
     try {
+      // Comes while the user chooses.
+      void atMeter().catch(() => {});
       if (!this.#door) await this.chooseCard();
       if (!this.#door) return;
       await this.#visit(this.#door, doing);
@@ -187,6 +194,7 @@ export class Phone {
   }
 
   async #visitOnce(door: CardDoor, doing: Visit): Promise<void> {
+    const { Card, visit } = await atMeter();
     const card = await Card.reach(door);
     try {
       await visit(card, this.cloud, this.store, (progress) => {
@@ -338,15 +346,21 @@ export class Phone {
 
   /** Sends what waits, and looks at vends that may have news: at the start, and whenever the internet is back. */
   async catchUp(): Promise<void> {
+    if (this.meters.length > 0 || this.open.length > 0) await this.#passOn().catch(() => {});
+    await this.refresh();
+  }
+
+  async #passOn(): Promise<void> {
+    const { upload } = await atMeter();
     for (const known of this.meters) await upload(this.cloud, known, this.store).catch(() => {});
     for (const { saved } of this.open) {
       if (this.#isWalking(saved.vend_id)) continue;
       await this.#catchUpWith({ ...saved }).catch(() => {});
     }
-    await this.refresh();
   }
 
   async #catchUpWith(saved: SavedTopUp): Promise<void> {
+    const { catchUp } = await atMeter();
     const topUp = TopUp.load(saved.saved);
     try {
       await catchUp(topUp, this.trust, this.cloud, async () => {

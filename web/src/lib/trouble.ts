@@ -1,8 +1,7 @@
 // What stands in the way of what the user wants.
 import { CloudError } from './cloud';
 import type { Problem, Unapplied } from './core';
-import { CardError } from './link/card';
-import { LinkError } from './link/card-link';
+import { CardError, LinkError } from './link/card-link';
 
 /** What stands in the way just now; it may pass. */
 export type Trouble =
