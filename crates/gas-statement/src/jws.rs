@@ -99,7 +99,8 @@ impl<T: Statement> Signed<T> {
             return Ok(Self(known));
         }
         let payload = open(compact, key, T::TYP)?;
-        let statement = T::from_json(&payload).map_err(|error| unreadable(&error))?;
+        let mut statement = T::blank();
+        (statement.fill(&payload)).map_err(|error| unreadable(&error))?;
         Ok(Self::believed(compact, statement, key.memory()))
     }
 

@@ -36,7 +36,8 @@ pub(crate) fn build(root: &Path, target: &Path) -> anyhow::Result<()> {
         .context("the JavaScript of the core")
 }
 
-/// With rustup's target where it is installed; else with a compiler that has the sources of its own standard library.
+/// With a compiler that has the sources of its own standard library, so that this is built small too; else with
+/// rustup's target, whose standard library is as it is: over the first load's budget.
 fn compile(root: &Path, target: &Path) -> anyhow::Result<()> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(root).args(["build", "--locked"]);
@@ -45,18 +46,11 @@ fn compile(root: &Path, target: &Path) -> anyhow::Result<()> {
     // This program runs under cargo, which tells of itself in these.
     cargo.env_remove("RUSTC").env_remove("RUSTFLAGS");
     let own = sysroot("rustc")?;
-    if own.join("lib/rustlib").join(TARGET).join("lib").is_dir() {
-        cargo.env("RUSTFLAGS", COMPACT);
-    } else {
-        let sources = sysroot(DISTRIBUTION_RUSTC).is_ok_and(|root| {
-            root.join("lib/rustlib/src/rust/library/Cargo.lock")
-                .is_file()
-        });
-        ensure!(
-            sources,
-            "there is no Rust for {TARGET}. Install it with `rustup target add {TARGET}`, or on Debian with \
-             `apt-get install rustc-web rust-web-src`"
-        );
+    let has_sources = sysroot(DISTRIBUTION_RUSTC).is_ok_and(|root| {
+        root.join("lib/rustlib/src/rust/library/Cargo.lock")
+            .is_file()
+    });
+    if has_sources {
         cargo.args([
             "-Zbuild-std=std,panic_abort",
             "-Zbuild-std-features=optimize_for_size",
@@ -70,6 +64,13 @@ fn compile(root: &Path, target: &Path) -> anyhow::Result<()> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let paths = std::env::split_paths(&path).chain([linker]);
         cargo.env("PATH", std::env::join_paths(paths)?);
+    } else {
+        ensure!(
+            own.join("lib/rustlib").join(TARGET).join("lib").is_dir(),
+            "there is no Rust for {TARGET}. Install it on Debian with `apt-get install rustc-web rust-web-src`, or \
+             with `rustup target add {TARGET}`, whose core is larger than the page's budget"
+        );
+        cargo.env("RUSTFLAGS", COMPACT);
     }
     let status = cargo.status().context("cargo")?;
     if !status.success() {
