@@ -2,6 +2,7 @@
 // Writes a .br and a .gz beside every file of dist that they make smaller, and holds the first load to its budget.
 import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import process from 'node:process';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 
 const DIST = new URL('../dist', import.meta.url).pathname;
@@ -34,7 +35,9 @@ console.log(
   `first load: scripts+styles ${kB(scripts)} kB + core ${kB(wasm)} kB = ${kB(sum)} of ${kB(BUDGET)} kB (gzip)`,
 );
 if (named.length < 2 || core.length !== 1) throw new Error('the first load was not found');
-if (sum > BUDGET) throw new Error('the first load is over its budget (docs/decisions/0011 says what keeps it small)');
+// A core built with a standard library as it is tells only how far over it is (xtask-page).
+if (sum > BUDGET && process.env['PILOTLIGHT_CORE'] !== 'large')
+  throw new Error('the first load is over its budget (docs/decisions/0011 says what keeps it small)');
 
 /** @param {Iterable<string>} names */
 async function gzipped(names) {

@@ -202,7 +202,7 @@ fn blank(of: &OfType, input: &DeriveInput) -> Result<Tokens> {
 
 fn name_of(ident: &Ident) -> String {
     let name = ident.to_string();
-    name.strip_prefix("r#").map_or(name.clone(), str::to_owned)
+    name.strip_prefix("r#").unwrap_or(&name).to_owned()
 }
 
 /// As serde sees it: by how it is written.

@@ -59,10 +59,14 @@ impl<'a> Variant<'a> {
     /// It is none of them.
     #[inline(never)]
     pub fn of(node: &'a Node, names: &[&str]) -> Result<Self, JsonError> {
-        let (name, content): (&String, _) = match node {
-            Node::Text(name) => (name, None),
-            Node::Object(entries) if let [(name, content)] = &**entries => (name, Some(content)),
-            _ => return Err(JsonError::is_not(node, "one of several names")),
+        let (name, content): (&String, _) = if let Node::Text(name) = node {
+            (name, None)
+        } else if let Node::Object(entries) = node
+            && let [(name, content)] = &**entries
+        {
+            (name, Some(content))
+        } else {
+            return Err(JsonError::is_not(node, "one of several names"));
         };
         let Some(nth) = names.iter().position(|known| known == name) else {
             return Err(wrong("unknown variant", name));

@@ -65,10 +65,10 @@ integers! { u8 u16 u32 u64 i32 i64 }
 
 impl Fill for bool {
     fn fill(&mut self, node: &Node) -> Result<(), JsonError> {
-        match node {
-            Node::Bool(value) => *self = *value,
-            _ => return Err(JsonError::is_not(node, "true or false")),
-        }
+        let Node::Bool(value) = node else {
+            return Err(JsonError::is_not(node, "true or false"));
+        };
+        *self = *value;
         Ok(())
     }
 }
@@ -154,17 +154,17 @@ pub fn numbered<T: FromJson>(node: &Node) -> Result<Vec<(u32, T)>, JsonError> {
 }
 
 fn text(node: &Node) -> Result<&str, JsonError> {
-    match node {
-        Node::Text(text) => Ok(text),
-        _ => Err(JsonError::is_not(node, "text")),
-    }
+    let Node::Text(text) = node else {
+        return Err(JsonError::is_not(node, "text"));
+    };
+    Ok(text)
 }
 
 fn list(node: &Node) -> Result<&[Node], JsonError> {
-    match node {
-        Node::List(nodes) => Ok(nodes),
-        _ => Err(JsonError::is_not(node, "a list")),
-    }
+    let Node::List(nodes) = node else {
+        return Err(JsonError::is_not(node, "a list"));
+    };
+    Ok(nodes)
 }
 
 fn number(key: &str) -> Result<u32, JsonError> {

@@ -41,6 +41,10 @@ pub fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String, NotWritten>
 struct Writer(String);
 
 impl Writer {
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "serde's methods give what it gives"
+    )]
     #[inline(never)]
     fn push(&mut self, text: &str) -> Written {
         self.0.push_str(text);

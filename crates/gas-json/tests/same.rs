@@ -195,7 +195,7 @@ fn attributes_are_read_alike() {
 
 /// Every spelling of the grammar, and what is just beside it.
 #[test]
-fn text_is_read_alike() {
+fn strings_are_read_alike() {
     for json in [
         r#""\\ \/ \" \b\f\n\r\t""#,
         r#""\ud83d\ude00\uFFFF\u0000\uabcd""#,
@@ -233,6 +233,10 @@ fn text_is_read_alike() {
             "{bytes:?}"
         );
     }
+}
+
+#[test]
+fn numbers_are_read_alike() {
     for json in ["0", "7", " 10 ", "18446744073709551615"] {
         assert!(same::<u64>(json), "{json}");
     }
@@ -264,6 +268,10 @@ fn text_is_read_alike() {
     ] {
         assert!(!same::<i64>(json), "{json}");
     }
+}
+
+#[test]
+fn lists_and_objects_are_read_alike() {
     for json in ["[]", "[ ]", "[1]", " [ 1 , 2 ] "] {
         assert!(same::<Vec<u8>>(json), "{json}");
     }
@@ -475,6 +483,7 @@ fn what_is_written_is_written_alike() {
 }
 
 fn written_alike(value: &impl Serialize) {
-    let theirs = serde_json::to_string(value).unwrap();
-    assert_eq!(gas_json::to_string(value).unwrap(), theirs);
+    let ours = gas_json::to_string(value).ok();
+    assert!(ours.is_some());
+    assert_eq!(ours, serde_json::to_string(value).ok());
 }

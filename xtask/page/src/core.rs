@@ -19,9 +19,18 @@ const SMALL: &str =
 /// Less code, and fast enough for a few signatures.
 const COMPACT: &str = "--cfg sha2_backend_soft=\"compact\"";
 
-pub(crate) fn build(root: &Path, target: &Path) -> anyhow::Result<()> {
+/// How the core was built.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Size {
+    /// The standard library with it: what is shipped, and held to the budget of the first load.
+    Small,
+    /// With a standard library as it is: told how far over.
+    Large,
+}
+
+pub(crate) fn build(root: &Path, target: &Path) -> anyhow::Result<Size> {
     let target = target.join("wasm");
-    compile(root, &target)?;
+    let size = compile(root, &target)?;
     let wasm = target.join(TARGET).join("page/gas_phone_wasm.wasm");
     let mut bindgen = Bindgen::new();
     bindgen
@@ -33,12 +42,12 @@ pub(crate) fn build(root: &Path, target: &Path) -> anyhow::Result<()> {
         .remove_producers_section(true);
     bindgen
         .generate(root.join(CORE))
-        .context("the JavaScript of the core")
+        .context("the JavaScript of the core")?;
+    Ok(size)
 }
 
-/// With a compiler that has the sources of its own standard library, so that this is built small too; else with
-/// rustup's target, whose standard library is as it is: over the first load's budget.
-fn compile(root: &Path, target: &Path) -> anyhow::Result<()> {
+/// With a compiler that has the sources of its own standard library; else with rustup's target.
+fn compile(root: &Path, target: &Path) -> anyhow::Result<Size> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(root).args(["build", "--locked"]);
     cargo.args(["--package", "gas-phone-wasm", "--profile", "page"]);
@@ -68,7 +77,7 @@ fn compile(root: &Path, target: &Path) -> anyhow::Result<()> {
         ensure!(
             own.join("lib/rustlib").join(TARGET).join("lib").is_dir(),
             "there is no Rust for {TARGET}. Install it on Debian with `apt-get install rustc-web rust-web-src`, or \
-             with `rustup target add {TARGET}`, whose core is larger than the page's budget"
+             with `rustup target add {TARGET}`, whose core is larger"
         );
         cargo.env("RUSTFLAGS", COMPACT);
     }
@@ -76,7 +85,11 @@ fn compile(root: &Path, target: &Path) -> anyhow::Result<()> {
     if !status.success() {
         bail!("gas-phone-wasm does not build");
     }
-    Ok(())
+    Ok(if has_sources {
+        Size::Small
+    } else {
+        Size::Large
+    })
 }
 
 fn sysroot(rustc: &str) -> anyhow::Result<PathBuf> {
