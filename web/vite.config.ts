@@ -1,9 +1,17 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { VitePWA } from 'vite-plugin-pwa';
-import { defineConfig, loadEnv } from 'vite';
+import { type Rolldown, defineConfig, loadEnv } from 'vite';
 
 // In development the cloud answers what the page asks.
 const { PILOTLIGHT_CLOUD: cloud = 'http://127.0.0.1:8080' } = loadEnv('development', '.', 'PILOTLIGHT_');
+
+/** Whether the entry imports a module, itself or through others, other than by `import()`. */
+function isFirst(id: string, graph: Rolldown.ChunkingContext, seen = new Set<string>()): boolean {
+  const module = graph.getModuleInfo(id);
+  if (!module || seen.has(id)) return false;
+  seen.add(id);
+  return module.isEntry || module.importers.some((importer) => isFirst(importer, graph, seen));
+}
 
 export default defineConfig({
   plugins: [
@@ -29,21 +37,9 @@ export default defineConfig({
     sourcemap: false,
     rolldownOptions: {
       output: {
-        codeSplitting: {
-          groups: [
-            // By itself, so that the rest of the first load can be held to its budget (build/compress.mjs).
-            { name: 'core', test: /src\/core\//, priority: 3 },
-            // What two screens share, together: a dozen small files compress worse.
-            {
-              name: 'shared',
-              test: /src\/(?!lib\/link\/gatt-link)|node_modules\/(svelte|idb|esm-env|clsx)\//,
-              minShareCount: 2,
-              priority: 2,
-            },
-            // Loaded beside the core, or by a native shell's radio, which builds on it.
-            { name: 'bluetooth', test: /src\/lib\/link\/(gatt-link|web-bluetooth)/, priority: 1 },
-          ],
-        },
+        // All that the first look needs in one file: two would compress worse. What only later screens share stays
+        // out of it.
+        codeSplitting: { groups: [{ name: (id, graph) => (isFirst(id, graph) ? 'first' : null) }] },
       },
     },
   },

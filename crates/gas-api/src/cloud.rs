@@ -1,5 +1,6 @@
 //! The cloud's API, called by phones. A `VendId` is a capability: who knows it may follow that vend.
 
+use gas_json::FromJson;
 use gas_units::{MeterNumber, UnixMillis, VendId};
 use serde::{Deserialize, Serialize};
 
@@ -116,7 +117,7 @@ pub struct TokenTaken {
 }
 
 /// States of a vend, in order of life.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, Ord, PartialEq, PartialOrd, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum VendState {
@@ -141,7 +142,7 @@ pub enum VendState {
 }
 
 /// One step of a vend's life.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Step {
     /// The state reached.
@@ -151,7 +152,7 @@ pub struct Step {
 }
 
 /// What stands in the way, while something does. The vend goes on by itself or by the hint.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Obstacle {
     /// A code of [`crate::codes`].
@@ -164,7 +165,7 @@ pub struct Obstacle {
 }
 
 /// A vend as its owner sees it (`PUT`, `GET`, `POST` under `/v1/vends/{vend_id}`).
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Vend {
     /// Its id.

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use gas_json::{Fill, FromJson, JsonError, Node};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -24,14 +25,31 @@ impl Serialize for HexBytes {
 
 impl<'de> Deserialize<'de> for HexBytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text.len() > 2 * BYTES_MAX {
-            return Err(D::Error::custom("more than 512 bytes of hexadecimal"));
-        }
-        hex::decode(&text)
-            .map(Self)
-            .map_err(|error| D::Error::custom(format!("not hexadecimal: {error}")))
+        parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
+}
+
+impl Fill for HexBytes {
+    fn fill(&mut self, node: &Node) -> Result<(), JsonError> {
+        *self = parse(&String::from_json(node)?).map_err(|error| JsonError::new(&error))?;
+        Ok(())
+    }
+}
+
+impl FromJson for HexBytes {
+    fn blank() -> Self {
+        Self(Vec::new())
+    }
+}
+
+fn parse(text: &str) -> Result<HexBytes, String> {
+    if text.len() > 2 * BYTES_MAX {
+        return Err("more than 512 bytes of hexadecimal".to_owned());
+    }
+    // `hex::decode` would be a second one of the same in the page.
+    let mut bytes = vec![0; text.len() / 2];
+    hex::decode_to_slice(text, &mut bytes).map_err(|error| format!("not hexadecimal: {error}"))?;
+    Ok(HexBytes(bytes))
 }
 
 #[cfg(test)]

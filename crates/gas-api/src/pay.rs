@@ -3,6 +3,7 @@
 
 use core::net::IpAddr;
 
+use gas_json::FromJson;
 use gas_units::{MeterNumber, Money, RefundId, UnixMillis, VendId};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,9 @@ pub struct TenderWanted {
 }
 
 /// How a payment request is shown.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, FromJson, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Presentation {
@@ -75,7 +78,7 @@ pub enum TenderState {
 }
 
 /// What the payer is shown.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PaymentRequest {
     /// The provider.

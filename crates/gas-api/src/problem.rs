@@ -1,7 +1,8 @@
+use gas_json::FromJson;
 use serde::{Deserialize, Serialize};
 
 /// What went wrong, for people and programs (RFC 9457, `application/problem+json`).
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// Always `about:blank`: `code` says which problem it is.

@@ -2,11 +2,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use gas_json::FromJson;
 use gas_units::{Money, Volume};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// What a customer asks for.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Want {
@@ -18,7 +19,7 @@ pub enum Want {
 
 /// A signed statement: compact JWS, as it was signed. That it is here says nothing about its signature.
 /// Clones share the text.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq)]
 #[serde(from = "String")]
 pub struct Jws(pub Arc<str>);
 
@@ -41,7 +42,7 @@ impl Serialize for Jws {
 }
 
 /// A SHA-256 digest: 64 lower-case hexadecimal digits.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(pub [u8; 32]);
 
@@ -79,7 +80,7 @@ impl From<Digest> for String {
 }
 
 /// An Ed25519 public key: 64 lower-case hexadecimal digits. A phone's key is also its id.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PublicKeyHex(pub [u8; 32]);
 
@@ -121,7 +122,7 @@ fn parse_lower_hex(text: &str) -> Option<[u8; 32]> {
 }
 
 /// `GET /v1/keys` of every server: the public keys with which its statements can be checked.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Keys {
     /// The gas company's key (quotes, issues, settlements), where this server knows it.

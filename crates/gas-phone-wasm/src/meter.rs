@@ -17,9 +17,14 @@ use crate::shown::{
 #[wasm_bindgen]
 pub fn profile() -> String {
     let uuid = |bytes: u128| {
-        let hex = hex::encode(bytes.to_be_bytes());
-        let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| hex.get(part));
-        parts.map(Option::unwrap_or_default).join("-")
+        let mut text = String::new();
+        for (place, digit) in hex::encode(bytes.to_be_bytes()).char_indices() {
+            if matches!(place, 8 | 12 | 16 | 20) {
+                text.push('-');
+            }
+            text.push(digit);
+        }
+        text
     };
     json(&ProfileShown {
         service: uuid(gas_link::SERVICE),
@@ -151,12 +156,14 @@ impl History {
     /// # Errors
     /// It is not what was asked for; nothing of it was kept.
     pub fn keep(&mut self, answer: &CardResponse) -> Result<(), JsError> {
-        let Some(wanted) = self.wanted.first() else {
+        let Some(wanted) = self.wanted.first_mut() else {
             return Ok(());
         };
         let records = gas_link::Records::parse(&answer.0.body)?;
-        let rest = self.history.keep(wanted, &records)?;
-        self.wanted.splice(..1, rest);
+        match self.history.keep(wanted, &records)? {
+            Some(rest) => *wanted = rest,
+            None => drop(self.wanted.remove(0)),
+        }
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 /// Our own types always become JSON.
 pub(crate) fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+    gas_json::to_string(value).unwrap_or_default()
 }
 
 /// [`Step`]. A step with `body` is a request to the cloud with that body.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use gas_api::HexBytes;
+use gas_json::FromJson;
 use gas_link::{Operation, OperationCode, Recall, Refusal, Request, RequestId, Response, Status};
 use gas_token::{Kind, Receipt, Tagged};
 use gas_units::MeterNumber;
@@ -17,7 +18,7 @@ const CARD_AGAIN_MS: u32 = 1_000;
 const ANEW_MAX_MS: u32 = 60_000;
 
 /// How far a delivery came. By its id it is the same however often it is asked for.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Delivery {
     /// By which id the card is asked to deliver.

@@ -1,19 +1,20 @@
-use std::collections::BTreeMap;
-
 use gas_api::HexBytes;
+use gas_json::FromJson;
 use gas_link::{CardReport, Operation, RECORDS_MAX, RecordKind, Records, Request, RequestId};
 use gas_token::{ParseError, Record, Tagged};
 use gas_units::{MeterNumber, UnixTime, Volume};
 use serde::{Deserialize, Serialize};
 
+use crate::records::ByNumber;
+
 /// A meter's stored readings as one phone has them. Numbers run over daily and hourly readings alike; the
 /// phone asks the card only for those after the newest it has.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct History {
     meter: MeterNumber,
     /// By number: whole record messages.
-    records: BTreeMap<u32, HexBytes>,
+    records: ByNumber,
     /// All up to this number are in the cloud.
     uploaded: u32,
     /// All up to this number that the card had are here: what is fetched comes after it.
@@ -97,7 +98,7 @@ impl History {
     pub const fn new(meter: MeterNumber) -> Self {
         Self {
             meter,
-            records: BTreeMap::new(),
+            records: ByNumber::new(),
             uploaded: 0,
             fetched: 0,
             begun: [0; 2],
@@ -143,7 +144,7 @@ impl History {
             return Err(HistoryError::Order);
         }
         let mut last = wanted.first.saturating_sub(1);
-        let mut kept = BTreeMap::new();
+        let mut kept = Vec::new();
         for bytes in answer.iter() {
             let record = Tagged::<Record>::parse(bytes)?.message;
             if record.meter != self.meter {
@@ -153,10 +154,12 @@ impl History {
                 return Err(HistoryError::Order);
             }
             last = record.number;
-            kept.insert(record.number, HexBytes(bytes.to_vec()));
+            kept.push((record.number, HexBytes(bytes.to_vec())));
         }
         let nothing = kept.is_empty();
-        self.records.append(&mut kept);
+        for (number, record) in kept {
+            self.records.insert(number, record);
+        }
         let [daily, hourly] = &mut self.begun;
         let begun = match wanted.kind {
             RecordKind::Daily => daily,
@@ -176,9 +179,10 @@ impl History {
     /// what is in the cloud has no holes.
     #[must_use]
     pub fn to_upload(&self, at_most: usize) -> Vec<HexBytes> {
-        let lacking = self.records.range(self.uploaded.saturating_add(1)..);
+        let lacking = self.records.after(self.uploaded);
         lacking
-            .take_while(|(number, _)| **number <= self.fetched)
+            .iter()
+            .take_while(|(number, _)| *number <= self.fetched)
             .take(at_most)
             .map(|(_, record)| record.clone())
             .collect()
@@ -192,7 +196,7 @@ impl History {
 
     /// All readings, oldest first.
     pub fn readings(&self) -> impl DoubleEndedIterator<Item = Reading> {
-        self.records.values().filter_map(|bytes| {
+        self.records.all().iter().filter_map(|(_, bytes)| {
             let record = Tagged::<Record>::parse(&bytes.0).ok()?.message;
             Some(Reading {
                 number: record.number,
@@ -206,13 +210,13 @@ impl History {
     /// How many readings there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.records.all().len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.records.all().is_empty()
     }
 }
 

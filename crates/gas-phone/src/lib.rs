@@ -13,6 +13,7 @@ mod delivery;
 mod exchange;
 mod history;
 mod receipt_file;
+mod records;
 mod signing;
 mod step;
 mod top_up;

@@ -1,5 +1,6 @@
 use gas_api::cloud::Vend;
 use gas_api::{HexBytes, Jws};
+use gas_json::FromJson;
 use gas_statement::{
     Issue, Payment, Quote, RefundOrder, Refunded, Settlement, Sha256Digest, Signed,
 };
@@ -14,7 +15,7 @@ pub const FORMAT: &str = "pilotlight-receipt-1";
 
 /// What is left of a vend when it is over: everything that proves it, as JSON. Anyone who has the
 /// company's and the payment server's public keys can check it, without network and without asking them.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptFile {
     /// [`FORMAT`].

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendWanted};
 use gas_api::pay::PaymentRequest;
 use gas_api::{HexBytes, Problem};
+use gas_json::FromJson;
 use gas_link::{Request, RequestId, Response};
 use gas_units::{MeterNumber, UnixMillis};
 use serde::{Deserialize, Serialize};
@@ -12,8 +13,9 @@ use crate::receipt_file::ReceiptFile;
 use crate::trust::Distrust;
 
 /// A request id, hexadecimal in JSON.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
+#[blank(Self(RequestId([0; 8])))]
 pub struct RequestIdHex(pub RequestId);
 
 impl fmt::Display for RequestIdHex {

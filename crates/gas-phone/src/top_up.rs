@@ -1,5 +1,6 @@
 use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendState, VendWanted};
 use gas_api::{HexBytes, Problem, Want, codes};
+use gas_json::FromJson;
 use gas_link::{Refusal, Response};
 use gas_token::{Kind, Receipt, ReceiptResult, Tagged, Total};
 use gas_units::{MeterNumber, UnixMillis, VendId};
@@ -16,7 +17,7 @@ const TENDER_AGAIN_MS: u32 = 10_000;
 
 /// One vend as its phone remembers it. Save it after every [`TopUp::apply`] and before performing the
 /// next [`Step`]: every step can be repeated, by the same ids, with the same outcome.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TopUp {
     format: Format,
@@ -68,7 +69,7 @@ pub struct TopUp {
 
 /// What a cloud still knows of a vend that was paid. What is proven stays proven; the cloud is led there
 /// again, and nobody is asked to pay again.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Behind {
     /// Nothing.
@@ -81,7 +82,7 @@ enum Behind {
     },
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 enum Format {
     #[serde(rename = "pilotlight-top-up-1")]
     One,
@@ -96,7 +97,7 @@ const fn is_false(value: &bool) -> bool {
 }
 
 /// How it ended before anything could be paid.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Unpaid {
     Declined,

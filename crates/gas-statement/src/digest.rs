@@ -1,6 +1,7 @@
 use core::fmt;
 use core::str::FromStr;
 
+use gas_json::FromJson;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -10,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 pub struct DigestError;
 
 /// A SHA-256 digest (FIPS 180-4); 64 lower-case hexadecimal digits in JSON.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Sha256Digest(pub [u8; 32]);
 
@@ -57,7 +58,7 @@ impl From<Sha256Digest> for String {
 }
 
 /// What consent, payment and issue name a quote by: SHA-256 over its compact JWS.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct QuoteHash(pub Sha256Digest);
 

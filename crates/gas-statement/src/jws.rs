@@ -1,8 +1,8 @@
 use core::fmt;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use gas_json::{FromJson, Node};
 use serde::Deserialize;
 
 use crate::digest::{QuoteHash, Sha256Digest};
@@ -79,8 +79,7 @@ impl<T: Statement> Signed<T> {
     /// # Errors
     /// [`StatementError::TooLong`], or [`StatementError::Payload`] where it cannot be written as JSON.
     pub fn sign(key: &SigningKey, statement: T) -> Result<Self, StatementError> {
-        let payload = serde_json::to_vec(&statement)
-            .map_err(|error| StatementError::Payload(error.to_string()))?;
+        let payload = serde_json::to_vec(&statement).map_err(|error| unreadable(&error))?;
         let header = canonical_header(&key.verifying_key().key_id(), T::TYP);
         let compact = sign_compact(key, header.as_bytes(), &payload);
         if compact.len() > COMPACT_MAX {
@@ -99,33 +98,18 @@ impl<T: Statement> Signed<T> {
         if let Some(Ok(known)) = known.map(Arc::downcast) {
             return Ok(Self(known));
         }
-        if compact.len() > COMPACT_MAX {
-            return Err(StatementError::TooLong);
-        }
-        let mut parts = compact.split('.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(StatementError::Parts);
-        };
-        check_header(&decode(header, "header")?, key, T::TYP)?;
-        let signature = decode(signature, "signature")?
-            .try_into()
-            .map_err(|_| StatementError::Signature)?;
-        let signed = format!("{header}.{payload}");
-        if !key.signature_holds(signed.as_bytes(), signature) {
-            return Err(StatementError::Signature);
-        }
-        let statement = gas_json::from_slice(&decode(payload, "payload")?)
-            .map_err(|error| StatementError::Payload(error.to_string()))?;
+        let payload = open(compact, key, T::TYP)?;
+        let mut statement = T::blank();
+        (statement.fill(&payload)).map_err(|error| unreadable(&error))?;
         Ok(Self::believed(compact, statement, key.memory()))
     }
 
     /// Only for what was just signed, or just found to hold.
     fn believed(compact: &str, statement: T, memory: Option<&Memory>) -> Self {
+        let (compact, sha256) = named(compact);
         let inner = Arc::new(Inner {
-            compact: compact.into(),
-            sha256: Sha256Digest::of(compact.as_bytes()),
+            compact,
+            sha256,
             statement,
         });
         if let Some(memory) = memory {
@@ -183,7 +167,39 @@ pub fn quote_hash(quote: &Signed<Quote>) -> QuoteHash {
     QuoteHash(quote.sha256())
 }
 
-#[derive(Deserialize)]
+/// The payload of a compact JWS of this type, whose signature holds. Not written anew for every statement.
+fn open(compact: &str, key: &VerifyingKey, typ: &'static str) -> Result<Node, StatementError> {
+    if compact.len() > COMPACT_MAX {
+        return Err(StatementError::TooLong);
+    }
+    let mut parts = compact.split('.');
+    let (Some(header), Some(payload), Some(signature), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(StatementError::Parts);
+    };
+    check_header(&decode(header, "header")?, key, typ)?;
+    let signature = decode(signature, "signature")?
+        .try_into()
+        .map_err(|_| StatementError::Signature)?;
+    let signed = format!("{header}.{payload}");
+    if !key.signature_holds(signed.as_bytes(), signature) {
+        return Err(StatementError::Signature);
+    }
+    Node::parse(&decode(payload, "payload")?).map_err(|error| unreadable(&error))
+}
+
+#[cold]
+fn unreadable(error: &dyn fmt::Display) -> StatementError {
+    StatementError::Payload(error.to_string())
+}
+
+#[inline(never)]
+fn named(compact: &str) -> (Arc<str>, Sha256Digest) {
+    (compact.into(), Sha256Digest::of(compact.as_bytes()))
+}
+
+#[derive(Deserialize, FromJson)]
 #[serde(deny_unknown_fields)]
 struct Header {
     alg: String,
@@ -227,17 +243,15 @@ fn check_header(bytes: &[u8], key: &VerifyingKey, typ: &'static str) -> Result<(
 fn sign_compact(key: &SigningKey, header: &[u8], payload: &[u8]) -> String {
     let signed = format!(
         "{}.{}",
-        URL_SAFE_NO_PAD.encode(header),
-        URL_SAFE_NO_PAD.encode(payload)
+        Base64UrlUnpadded::encode_string(header),
+        Base64UrlUnpadded::encode_string(payload)
     );
     let signature = key.sign(signed.as_bytes());
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature))
 }
 
 fn decode(text: &str, part: &'static str) -> Result<Vec<u8>, StatementError> {
-    URL_SAFE_NO_PAD
-        .decode(text)
-        .map_err(|_| StatementError::Base64(part))
+    Base64UrlUnpadded::decode_vec(text).map_err(|_| StatementError::Base64(part))
 }
 
 #[cfg(test)]

@@ -5,11 +5,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Statements that one key signed, or whose signature it found to hold; the latest ones only, by their
 /// compact JWS, byte for byte. What holds under a key holds for ever. Clones share it.
+///
+/// What does so is behind `dyn`, so that who never makes a memory, like a page, does not have the code of one.
 #[derive(Clone)]
-pub(crate) struct Memory(Arc<Inner>);
+pub(crate) struct Memory(Arc<dyn Remembers>);
 
 /// A statement of any kind.
 pub(crate) type AnyStatement = Arc<dyn Any + Send + Sync>;
+
+trait Remembers: fmt::Debug + Send + Sync {
+    fn recall(&self, compact: &str) -> Option<AnyStatement>;
+    fn remember(&self, compact: &Arc<str>, statement: AnyStatement);
+}
 
 struct Inner {
     capacity: usize,
@@ -39,47 +46,68 @@ fn end(compact: &str) -> End {
 
 impl Memory {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self(Arc::new(Inner {
-            capacity,
-            remembered: Mutex::default(),
-        }))
+        Self(Arc::new(Inner::new(capacity)))
     }
 
     pub(crate) fn recall(&self, compact: &str) -> Option<AnyStatement> {
-        let remembered = self.lock();
-        let (text, statement) = remembered.known.get(&end(compact))?;
-        (**text == *compact).then(|| Arc::clone(statement))
+        self.0.recall(compact)
     }
 
     /// Only for what was just signed, or just found to hold. The oldest one is forgotten for it.
     pub(crate) fn remember(&self, compact: &Arc<str>, statement: AnyStatement) {
-        let (mut remembered, end) = (self.lock(), end(compact));
-        if self.0.capacity == 0 || remembered.known.contains_key(&end) {
-            return;
-        }
-        let entry = (Arc::clone(compact), statement);
-        remembered.known.insert(end, entry);
-        remembered.order.push_back(end);
-        if remembered.order.len() > self.0.capacity
-            && let Some(oldest) = remembered.order.pop_front()
-        {
-            remembered.known.remove(&oldest);
+        self.0.remember(compact, statement);
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Inner {
+    fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            remembered: Mutex::default(),
         }
     }
 
     /// A thread that panicked here could at worst have left a text in one collection only: it is then
     /// known for ever, or forgotten early, and its signature did hold in either case.
     fn lock(&self) -> MutexGuard<'_, Remembered> {
-        self.0
-            .remembered
+        self.remembered
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Memory {
+impl Remembers for Inner {
+    fn recall(&self, compact: &str) -> Option<AnyStatement> {
+        let remembered = self.lock();
+        let (text, statement) = remembered.known.get(&end(compact))?;
+        (**text == *compact).then(|| Arc::clone(statement))
+    }
+
+    fn remember(&self, compact: &Arc<str>, statement: AnyStatement) {
+        let (mut remembered, end) = (self.lock(), end(compact));
+        if self.capacity == 0 || remembered.known.contains_key(&end) {
+            return;
+        }
+        let entry = (Arc::clone(compact), statement);
+        remembered.known.insert(end, entry);
+        remembered.order.push_back(end);
+        if remembered.order.len() > self.capacity
+            && let Some(oldest) = remembered.order.pop_front()
+        {
+            remembered.known.remove(&oldest);
+        }
+    }
+}
+
+impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Memory(of {})", self.0.capacity)
+        write!(f, "Memory(of {})", self.capacity)
     }
 }
 
@@ -93,7 +121,8 @@ mod tests {
 
     #[test]
     fn the_oldest_is_forgotten_first_and_repeats_take_no_room() {
-        let memory = Memory::new(2);
+        let inner = Arc::new(Inner::new(2));
+        let memory = Memory(Arc::<Inner>::clone(&inner));
         let shared = memory.clone();
         for text in ["a", "a", "bb", "bb", "a"] {
             remember(&memory, text);
@@ -105,7 +134,7 @@ mod tests {
             statement.downcast_ref::<usize>().copied()
         });
         assert_eq!(known, [None, Some(2), Some(3)], "a clone shares it");
-        let Remembered { known, order } = &*memory.lock();
+        let Remembered { known, order } = &*inner.lock();
         assert_eq!((known.len(), order.len()), (2, 2));
     }
 

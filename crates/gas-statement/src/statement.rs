@@ -1,3 +1,4 @@
+use gas_json::FromJson;
 use gas_tariff::{CheckError, Explanation};
 use gas_units::{
     MeterNumber, Money, RefundId, ReplacementId, Unit, UnixMillis, UnixTime, VendId, Volume,
@@ -14,7 +15,7 @@ mod sealed {
 
 /// One of the statements of this crate.
 pub trait Statement:
-    Clone + DeserializeOwned + Serialize + Send + Sync + sealed::Sealed + 'static
+    Clone + DeserializeOwned + FromJson + Serialize + Send + Sync + sealed::Sealed + 'static
 {
     /// The `typ` of its JWS header (RFC 7515, section 4.1.9).
     const TYP: &'static str;
@@ -66,7 +67,7 @@ statements! {
 of_vends! { Quote, Payment, Issue, Settlement, RefundOrder, Refunded }
 
 /// The company: this vend costs that much, for these reasons.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quote {
     /// The vend.
@@ -137,7 +138,7 @@ impl Quote {
 }
 
 /// In which currency was paid.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 pub enum Currency {
     /// Renminbi (ISO 4217).
     #[serde(rename = "CNY")]
@@ -145,7 +146,7 @@ pub enum Currency {
 }
 
 /// The payment server: that quote was paid.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Payment {
     /// The vend.
@@ -169,7 +170,7 @@ pub struct Payment {
 }
 
 /// The company: a token was issued for that payment.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Issue {
     /// The vend.
@@ -197,7 +198,7 @@ pub struct Issue {
 }
 
 /// Which message of the meter settled a sale.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
     /// The receipt for this token: applied just then.
@@ -219,7 +220,7 @@ pub enum Evidence {
 }
 
 /// The company: the meter has shown that it was credited.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settlement {
     /// The vend.
@@ -260,7 +261,7 @@ impl Settlement {
 }
 
 /// The company: the meter has shown that it no longer holds this sale, so the money goes back.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RefundOrder {
     /// The refund; the provider is asked under this id.
@@ -283,7 +284,7 @@ pub struct RefundOrder {
 }
 
 /// The payment server: the money went back.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Refunded {
     /// The refund.
@@ -305,7 +306,7 @@ pub struct Refunded {
 }
 
 /// The company: the credit of this meter has left it, and goes to the meter in its place.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct MeterReplaced {
     /// The replacement.
@@ -330,7 +331,7 @@ pub struct MeterReplaced {
 }
 
 /// Why the credit of a replaced meter has left it.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ReplacementEvidence {
     /// The old meter has shown it.

@@ -284,7 +284,7 @@ fn headers_other_than_ours_are_refused() {
         (r#""alg":"EdDSA","#, "", "missing field"),
         (r#""alg":"#, r#""alg": "#, "spelling"),
         (r#""EdDSA""#, r#""\u0045dDSA""#, "spelling"),
-        ("}", "}}", "trailing"),
+        ("}", "}}", "not JSON"),
     ] {
         match with(from, to) {
             Err(StatementError::Header(why)) => assert!(why.contains(says), "{to}: {why}"),
@@ -304,7 +304,7 @@ fn payloads_other_than_ours_are_refused() {
             "duplicate field",
         ),
         (r#""last_seq":7,"#, "", "missing field"),
-        (r#""last_seq":7"#, r#""last_seq":7.5"#, "invalid type"),
+        (r#""last_seq":7"#, r#""last_seq":7.5"#, "integers"),
         (
             r#""payable_fen":5000"#,
             r#""payable_fen":"5000""#,

@@ -1,3 +1,4 @@
+use gas_json::FromJson;
 use gas_units::{Money, Unit, Volume};
 use serde::{Deserialize, Serialize};
 
@@ -5,7 +6,7 @@ use crate::quote::QuoteError;
 use crate::tariff::{Tariff, YearVolume};
 
 /// What a customer asks for.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Want {
     /// Gas for this much money (fen); arrears are paid back out of it first.
@@ -17,7 +18,7 @@ pub enum Want {
 }
 
 /// What a quote is computed from: an authenticated reading and the year's purchases.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuoteBasis {
     /// What the meter counts its balance in.

@@ -1,5 +1,6 @@
 use core::fmt;
 
+use gas_json::FromJson;
 use gas_units::{Money, Unit, Volume};
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use crate::quote::QuoteError;
 use crate::tariff::{CentiFen, Tariff};
 
 /// What a line is for.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LineKind {
     /// Gas burnt before it was paid. For a money meter a sum without volume: the meter has priced it.
@@ -21,7 +22,7 @@ pub enum LineKind {
 }
 
 /// One line of a quote: these cubic metres of the year, at this price.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Line {
     /// What it is for.
@@ -72,7 +73,7 @@ impl fmt::Display for Line {
 }
 
 /// A quote that explains itself, with all that it was computed from.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Explanation {
     /// The tariff.

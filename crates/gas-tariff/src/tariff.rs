@@ -1,3 +1,4 @@
+use gas_json::FromJson;
 use gas_units::{Money, Volume};
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +12,9 @@ pub type YearVolume = u64;
 const PRICE_MAX: u32 = 1_000_000;
 
 /// A three-tier tariff; the tiers begin anew every year.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, FromJson, PartialEq, Serialize)]
 #[serde(try_from = "Parts", into = "Parts")]
+#[blank(Self::default())]
 pub struct Tariff {
     version: u16,
     bounds: [Volume; 2],
@@ -20,7 +22,7 @@ pub struct Tariff {
 }
 
 /// The tariff as JSON.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, FromJson, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Parts {
     version: u16,

@@ -2,14 +2,16 @@ use alloc::string::{String, ToString as _};
 use core::fmt;
 use core::str::FromStr;
 
+use gas_json::FromJson;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 macro_rules! desk_ids {
     ($($(#[doc = $doc:literal])* $name:ident, $error:ident, $what:literal;)*) => {$(
         $(#[doc = $doc])*
-        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
+        #[derive(Clone, Copy, Debug, Eq, FromJson, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
         #[serde(try_from = "String", into = "String")]
+        #[blank(Self::from_parts(0, [0; 10]))]
         pub struct $name(Uuid);
 
         #[doc = concat!("Not ", $what, ".")]

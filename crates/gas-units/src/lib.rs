@@ -1,7 +1,7 @@
 //! Money, volume, meter numbers, vend and refund ids, times: the honest types everything else is made of.
 //!
 //! Every value is an integer with its unit in its name. Text and bytes are parsed once, here, or
-//! refused with an error that says what was wrong. Imports nothing of ours; `no_std`.
+//! refused with an error that says what was wrong. Imports nothing of ours but how JSON is read; `no_std`.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,10 +1,13 @@
 use core::fmt;
 use core::str::FromStr;
 
+use gas_json::FromJson;
 use serde::{Deserialize, Serialize};
 
 /// A meter's number: 14 decimal digits, on the wire 7 BCD bytes A6..A0 (CJ/T 188, token.md).
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, FromJson, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[serde(try_from = "alloc::string::String", into = "alloc::string::String")]
 pub struct MeterNumber([u8; 7]);
 

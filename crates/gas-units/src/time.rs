@@ -1,10 +1,22 @@
+use gas_json::FromJson;
 use serde::{Deserialize, Serialize};
 
 /// Seconds since 1970-01-01 UTC, as the meter and the token carry them (u32, until 2106).
 ///
 /// Never evidence: a paid token works for ever, whatever a clock says (token.md).
 #[derive(
-    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Deserialize,
+    Eq,
+    FromJson,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
 )]
 #[serde(transparent)]
 pub struct UnixTime(u32);
@@ -25,7 +37,18 @@ impl UnixTime {
 
 /// Milliseconds since 1970-01-01 UTC: the servers' and the phone's clock.
 #[derive(
-    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Deserialize,
+    Eq,
+    FromJson,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
 )]
 #[serde(transparent)]
 pub struct UnixMillis(i64);

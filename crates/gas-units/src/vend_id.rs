@@ -2,6 +2,7 @@ use alloc::string::{String, ToString as _};
 use core::fmt;
 use core::str::FromStr;
 
+use gas_json::FromJson;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -9,8 +10,11 @@ use uuid::Uuid;
 const BASE32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// The id of one vend (one purchase end to end): a UUID of version 7, made on the phone.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Eq, FromJson, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize,
+)]
 #[serde(try_from = "String", into = "String")]
+#[blank(Self::from_parts(0, [0; 10]))]
 pub struct VendId(Uuid);
 
 /// Why something is not a vend id.

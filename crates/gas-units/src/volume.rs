@@ -1,13 +1,25 @@
 use core::fmt;
 use core::str::FromStr;
 
+use gas_json::FromJson;
 use serde::{Deserialize, Serialize};
 
 use crate::money::{HundredthsFault, parse_hundredths};
 
 /// A volume of gas in 0.01 m³, the resolution of the meter's register. Never negative.
 #[derive(
-    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Deserialize,
+    Eq,
+    FromJson,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
 )]
 #[serde(transparent)]
 pub struct Volume(u32);
@@ -81,7 +93,9 @@ impl FromStr for Volume {
 }
 
 /// What a meter counts its balance in (token.md, `unit`).
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, FromJson, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// 1: a money meter; the balance is in fen and the meter prices the gas itself.

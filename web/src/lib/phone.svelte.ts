@@ -1,6 +1,5 @@
 // This phone: its meters, its vends, what it is doing just now. Screens show it and call it; it calls nothing of theirs.
-import { catchUp } from './catch-up';
-import { Cloud } from './cloud';
+import { Cloud, CloudError } from './cloud';
 import {
   History,
   PhoneKey,
@@ -18,12 +17,12 @@ import {
   startCore,
   stepOf,
 } from './core';
-import { Card } from './link/card';
 import { type CardDoor, LinkError, type Radio } from './link/card-link';
 import { pause } from './pause';
 import { type KnownMeter, type SavedTopUp, Store } from './store';
-import { type Progress, fetchAsks, passOn, visit } from './visit';
-import { type Doing, type Host, type Outcome, type Trouble, Walk, troubleOf } from './walk';
+import { type Trouble, troubleOf } from './trouble';
+import type { Progress } from './visit';
+import type { Doing, Host, Outcome, Walk } from './walk';
 
 /** How often a meter is visited when links break off, and how long to wait between, ms. */
 const VISITS = 4;
@@ -32,6 +31,13 @@ const VISIT_AGAIN_MS = 700;
 /** How long until what could not be sent is sent again, ms: doubles. */
 const CATCH_UP_AGAIN_MS = 2_000;
 const CATCH_UP_LATE_MS = 300_000;
+
+/** The first look needs nothing of it; whoever comes to it needs the internet anyway. */
+function atMeter() {
+  return import('./at-meter').catch(() => {
+    throw new CloudError('unreachable');
+  });
+}
 
 /** A vend, and what is being done for it just now. */
 export interface Work {
@@ -164,11 +170,13 @@ export class Phone {
     const doing: Visit = $state({ progress: { doing: 'reaching_card' }, trouble: undefined, is_over: false });
     this.visiting = doing;
     try {
+      // Comes while the user chooses.
+      void atMeter().catch(() => {});
       if (!this.#door) await this.chooseCard();
       if (!this.#door) return;
       await this.#visit(this.#door, doing);
       await this.refresh();
-      if (this.meter) await fetchAsks(this.cloud, this.meter, this.store).catch(() => {});
+      await this.#fetchAsks();
     } catch (error) {
       doing.trouble = troubleOf(error);
     } finally {
@@ -193,6 +201,7 @@ export class Phone {
   }
 
   async #visitOnce(door: CardDoor, doing: Visit): Promise<void> {
+    const { Card, visit } = await atMeter();
     const card = await Card.reach(door);
     try {
       await visit(card, this.cloud, this.store, (progress) => {
@@ -277,9 +286,11 @@ export class Phone {
     });
     this.work = work;
     const lock = await navigator.wakeLock?.request('screen').catch(() => undefined);
-    const walk = new Walk(topUp, this.trust, this.cloud, this.store, this.#host(work, returned), saved);
-    this.#walk = walk;
     try {
+      // The first look needs none.
+      const { Walk } = await import('./walk');
+      const walk = new Walk(topUp, this.trust, this.cloud, this.store, this.#host(work, returned), saved);
+      this.#walk = walk;
       const walked = walk.run();
       this.#walked = walked.then(
         () => {},
@@ -359,6 +370,19 @@ export class Phone {
    * cloud did not take is sent again after a while: the internet may be back in name only. */
   async catchUp(): Promise<void> {
     clearTimeout(this.#catchUpLater);
+    if (this.meters.length === 0 && this.open.length === 0) return;
+    const allSent = await this.#passOn().catch(() => false);
+    await this.refresh();
+    await this.#fetchAsks();
+    this.#catchUpWait = allSent ? CATCH_UP_AGAIN_MS : Math.min(this.#catchUpWait * 2, CATCH_UP_LATE_MS);
+    if (allSent || !this.online) return;
+    clearTimeout(this.#catchUpLater);
+    this.#catchUpLater = setTimeout(() => void this.catchUp(), this.#catchUpWait);
+  }
+
+  /** Whether the cloud has all that was read. */
+  async #passOn(): Promise<boolean> {
+    const { passOn } = await atMeter();
     let allSent = true;
     for (const known of this.meters) {
       await passOn(this.cloud, known, this.store).catch(() => {
@@ -369,15 +393,21 @@ export class Phone {
       if (this.#isWalking(saved.vend_id)) continue;
       await this.#catchUpWith({ ...saved }).catch(() => {});
     }
-    await this.refresh();
-    for (const known of this.meters) await fetchAsks(this.cloud, known, this.store).catch(() => {});
-    this.#catchUpWait = allSent ? CATCH_UP_AGAIN_MS : Math.min(this.#catchUpWait * 2, CATCH_UP_LATE_MS);
-    if (allSent || !this.online) return;
-    clearTimeout(this.#catchUpLater);
-    this.#catchUpLater = setTimeout(() => void this.catchUp(), this.#catchUpWait);
+    return allSent;
+  }
+
+  /** So that each meter can be read without internet, once. What fails now is done another time. */
+  async #fetchAsks(): Promise<void> {
+    try {
+      const { fetchAsks } = await atMeter();
+      for (const known of this.meters) await fetchAsks(this.cloud, known, this.store);
+    } catch {
+      // Another time.
+    }
   }
 
   async #catchUpWith(saved: SavedTopUp): Promise<void> {
+    const { catchUp } = await atMeter();
     const topUp = TopUp.load(saved.saved);
     try {
       await catchUp(topUp, this.trust, this.cloud, async () => {

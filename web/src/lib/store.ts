@@ -1,6 +1,4 @@
 // What this phone remembers, in IndexedDB. What is to be sent is written here first.
-import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
-
 import type { MeterShown } from './cloud';
 import type { MeterStatus, ReceiptFile } from './core';
 
@@ -36,66 +34,94 @@ export interface SavedTopUp {
   receipt?: ReceiptFile;
 }
 
-interface Schema extends DBSchema {
-  settings: { key: string; value: unknown };
-  meters: { key: string; value: KnownMeter };
-  top_ups: { key: string; value: SavedTopUp };
+/** The outcome of one request. */
+function done<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error ?? new Error('IndexedDB does not say why'));
+  });
 }
 
+type Name = 'settings' | 'meters' | 'top_ups';
+
 export class Store {
-  private constructor(private readonly db: IDBPDatabase<Schema>) {}
+  private constructor(private readonly db: IDBDatabase) {}
 
   static async open(): Promise<Store> {
-    const db = await openDB<Schema>('pilotlight', 1, {
-      upgrade(db) {
-        db.createObjectStore('settings');
-        db.createObjectStore('meters', { keyPath: 'meter' });
-        db.createObjectStore('top_ups', { keyPath: 'vend_id' });
-      },
-    });
-    return new Store(db);
+    const opening = indexedDB.open('pilotlight', 1);
+    opening.onupgradeneeded = () => {
+      const db = opening.result;
+      db.createObjectStore('settings');
+      db.createObjectStore('meters', { keyPath: 'meter' });
+      db.createObjectStore('top_ups', { keyPath: 'vend_id' });
+    };
+    return new Store(await done(opening));
   }
 
   /** Kept under this name, or made now and kept. */
   async setting<T>(name: string, make: () => T | Promise<T>): Promise<T> {
-    const kept = (await this.db.get('settings', name)) as T | undefined;
+    const kept = await this.#get<T>('settings', name);
     if (kept !== undefined) return kept;
     const made = await make();
     // Another tab may have been quicker: the first one counts.
-    const tx = this.db.transaction('settings', 'readwrite');
-    const first = (await tx.store.get(name)) as T | undefined;
-    if (first === undefined) await tx.store.put(made, name);
-    await tx.done;
-    return first ?? made;
+    const store = this.db.transaction('settings', 'readwrite').objectStore('settings');
+    const first = (await done(store.get(name))) as T | undefined;
+    if (first !== undefined) return first;
+    await written(store, store.put(made, name));
+    return made;
   }
 
   async keep(name: string, value: unknown): Promise<void> {
-    await this.db.put('settings', value, name);
+    await this.#write('settings', (store) => store.put(value, name));
   }
 
   meters(): Promise<KnownMeter[]> {
-    return this.db.getAll('meters');
+    return this.#all('meters');
   }
 
   async meter(meter: string): Promise<KnownMeter | undefined> {
-    return await this.db.get('meters', meter);
+    return await this.#get('meters', meter);
   }
 
   async saveMeter(meter: KnownMeter): Promise<void> {
-    await this.db.put('meters', plain(meter));
+    await this.#write('meters', (store) => store.put(plain(meter)));
   }
 
   async dropMeter(meter: string): Promise<void> {
-    await this.db.delete('meters', meter);
+    await this.#write('meters', (store) => store.delete(meter));
   }
 
   topUps(): Promise<SavedTopUp[]> {
-    return this.db.getAll('top_ups');
+    return this.#all('top_ups');
   }
 
   async saveTopUp(topUp: SavedTopUp): Promise<void> {
-    await this.db.put('top_ups', plain(topUp));
+    await this.#write('top_ups', (store) => store.put(plain(topUp)));
   }
+
+  #get<T>(name: Name, key: string): Promise<T | undefined> {
+    return done(this.db.transaction(name).objectStore(name).get(key));
+  }
+
+  #all<T>(name: Name): Promise<T[]> {
+    return done(this.db.transaction(name).objectStore(name).getAll());
+  }
+
+  async #write(name: Name, write: (store: IDBObjectStore) => IDBRequest): Promise<void> {
+    const store = this.db.transaction(name, 'readwrite').objectStore(name);
+    await written(store, write(store));
+  }
+}
+
+/** Once it is in the database, not only asked for: what is to be sent is there before. */
+function written(store: IDBObjectStore, request: IDBRequest): Promise<void> {
+  const { transaction } = store;
+  return new Promise((resolve, reject) => {
+    const failed = () => reject(transaction.error ?? request.error ?? new Error('IndexedDB does not say why'));
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = failed;
+    transaction.onerror = failed;
+  });
 }
 
 /** Svelte's proxies cannot be stored. */

@@ -16,7 +16,8 @@ import {
   status as statusIn,
   toHex,
 } from './core';
-import { type Card, CardError } from './link/card';
+import type { Card } from './link/card';
+import { CardError } from './link/card-link';
 import { pause } from './pause';
 import type { KnownMeter, Store } from './store';
 

@@ -5,7 +5,6 @@ import {
   type Ending,
   type PaymentRequest,
   type Presentation,
-  type Problem,
   type Quote,
   type ReceiptFile,
   type Step,
@@ -19,10 +18,11 @@ import {
   stepOf,
   takeAnswer,
 } from './core';
-import { Card, CardError } from './link/card';
+import { Card } from './link/card';
 import { type CardDoor, LinkError } from './link/card-link';
 import { pause } from './pause';
 import type { SavedTopUp, Store } from './store';
+import { type Trouble, troubleOf } from './trouble';
 import { type Progress, visit } from './visit';
 
 /** How long to go on trying while nothing works, ms. */
@@ -30,13 +30,6 @@ const PATIENCE_MS = 60_000;
 /** First wait after a failure, ms; doubles. */
 const PAUSE_MS = 300;
 const PAUSE_MAX_MS = 4_000;
-
-/** What stands in the way just now; it may pass. */
-export type Trouble =
-  | { kind: 'card'; error: LinkError | CardError }
-  | { kind: 'cloud'; error: CloudError }
-  | { kind: 'unapplied'; why: Unapplied }
-  | { kind: 'unknown'; error: unknown };
 
 /** What the page is told while a vend is walked. */
 export type Doing =
@@ -269,13 +262,6 @@ export class Walk {
   }
 }
 
-/** What an error means to a person. */
-export function troubleOf(error: unknown): Trouble {
-  if (error instanceof LinkError || error instanceof CardError) return { kind: 'card', error };
-  if (error instanceof CloudError) return { kind: 'cloud', error };
-  return { kind: 'unknown', error };
-}
-
 /** Whether trying again may help. */
 function mayPass(trouble: Trouble): boolean {
   switch (trouble.kind) {
@@ -291,10 +277,4 @@ function mayPass(trouble: Trouble): boolean {
     case 'unknown':
       return false;
   }
-}
-
-/** The problem that a trouble rests on, if a server named one. */
-export function problemOf(trouble: Trouble): Problem | undefined {
-  if (trouble.kind === 'cloud') return trouble.error.problem;
-  return trouble.kind === 'unapplied' ? trouble.why.problem : undefined;
 }

@@ -1,7 +1,6 @@
 // Troubles by their codes, and what helps against each.
-import { CardError } from '../lib/link/card';
-import { LinkError } from '../lib/link/card-link';
-import { type Trouble, problemOf } from '../lib/walk';
+import { CardError, LinkError } from '../lib/link/card-link';
+import { type Trouble, problemOf } from '../lib/trouble';
 
 /** Status codes of the card (docs/protocols/link.md section 4). */
 const CARD_CODES: Record<number, string> = {

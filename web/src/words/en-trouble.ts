@@ -1,6 +1,6 @@
 // What to tell of every trouble, in English.
 import type { LinkTrouble } from '../lib/link/card-link';
-import type { TroubleWords } from './zh-trouble';
+import type { TroubleWords } from './zh-first-trouble';
 
 const nothingLost = 'Your money and your gas are untouched.';
 const nothingPaid = 'Nothing was paid.';

@@ -7,6 +7,7 @@ const KEPT = 'pilotlight-language';
 class Speech {
   language = $state<Language>('zh-CN');
   words = $state.raw<Words>(zh);
+  #zh: Words = zh;
   format = $state.raw(new Format('zh-CN'));
 
   /** As chosen here before, or as the browser is set. */
@@ -24,8 +25,15 @@ class Speech {
     await this.speak(language);
   }
 
+  /** Learns what to tell of every trouble: the first look needs a few of them only. */
+  async learn(): Promise<void> {
+    const { troubles: words } = await import('./zh-trouble');
+    this.#zh = { ...zh, trouble: { ...zh.trouble, words } };
+    if (this.language === 'zh-CN') this.words = this.#zh;
+  }
+
   private async speak(language: Language): Promise<void> {
-    this.words = language === 'en' ? (await import('./en')).en : zh;
+    this.words = language === 'en' ? (await import('./en')).en : this.#zh;
     this.format = new Format(language);
     this.language = language;
     document.documentElement.lang = language;

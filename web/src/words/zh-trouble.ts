@@ -1,19 +1,10 @@
 // What to tell of every trouble: what happened, what is not lost, what to do.
 import type { LinkTrouble } from '../lib/link/card-link';
-
-/** What is told of one trouble. */
-export interface TroubleWords {
-  what: string;
-  /** What is not lost. */
-  safe: string;
-  todo: string;
-}
+import { type TroubleWords, callUs, firstTroubles, moneySafe } from './zh-first-trouble';
 
 const nothingLost = '您的钱和气量都没有受影响。';
 const nothingPaid = '还没有付款，钱没有动。';
-const moneySafe = '已付的钱和要充的气都记着，不会丢，也不会重复扣款。';
 const standNear = '请站到燃气表旁边，手机贴近蓝牙卡，再试一次。';
-const callUs = '请拨打燃气公司客服电话，并报出充值编号。';
 
 const link: Record<LinkTrouble, TroubleWords> = {
   no_bluetooth: {
@@ -81,12 +72,6 @@ const card: Record<string, TroubleWords> = {
 
 /** By problem codes of the servers (crates/gas-api). */
 const cloud: Record<string, TroubleWords> = {
-  cloud_unreachable: {
-    what: '连不上燃气公司',
-    safe: moneySafe,
-    todo: '请看看手机有没有网络（关掉飞行模式，打开流量或 Wi-Fi），再试一次。',
-  },
-  cloud_not_now: { what: '燃气公司的系统正忙', safe: moneySafe, todo: '请等一两分钟再试。' },
   internal: { what: '燃气公司的系统出了点问题', safe: moneySafe, todo: '问题在我们这边，请过几分钟再试。' },
   upstream_unavailable: { what: '燃气公司的系统正忙', safe: moneySafe, todo: '请等一两分钟再试。' },
   too_many_requests: { what: '操作太频繁了', safe: moneySafe, todo: '请等一分钟再试。' },
@@ -157,7 +142,6 @@ const own: Record<string, TroubleWords> = {
   meter_refused: { what: '燃气表没有接受这次充值', safe: moneySafe, todo: '请过几分钟再试；还是不行，' + callUs },
   card: { what: '蓝牙卡的回答读不出来', safe: moneySafe, todo: standNear },
   unexpected: { what: '这一步现在用不上', safe: moneySafe, todo: '请点“继续”，看看现在到了哪一步。' },
-  unknown: { what: '出了点意外', safe: moneySafe, todo: '请再试一次；还是不行，' + callUs },
 };
 
-export const troubles: Record<string, TroubleWords> = { ...link, ...card, ...cloud, ...own };
+export const troubles: Record<string, TroubleWords> = { ...firstTroubles, ...link, ...card, ...cloud, ...own };

@@ -1,5 +1,5 @@
 // All words of the page, in the language of most who use it. Other languages have the same shape.
-import { troubles } from './zh-trouble';
+import { firstTroubles } from './zh-first-trouble';
 
 export const zh = {
   name: '燃气充值',
@@ -333,7 +333,7 @@ export const zh = {
     readMeter: '读表',
     help: '看帮助',
     code: (code: string) => `代码 ${code}`,
-    words: troubles,
+    words: firstTroubles,
   },
 
   offline: '没有网络。余额和记录照常可看，联网后会自动更新。',

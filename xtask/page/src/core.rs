@@ -19,9 +19,18 @@ const SMALL: &str =
 /// Less code, and fast enough for a few signatures.
 const COMPACT: &str = "--cfg sha2_backend_soft=\"compact\"";
 
-pub(crate) fn build(root: &Path, target: &Path) -> anyhow::Result<()> {
+/// How the core was built.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Size {
+    /// The standard library with it: what is shipped, and held to the budget of the first load.
+    Small,
+    /// With a standard library as it is: told how far over.
+    Large,
+}
+
+pub(crate) fn build(root: &Path, target: &Path) -> anyhow::Result<Size> {
     let target = target.join("wasm");
-    compile(root, &target)?;
+    let size = compile(root, &target)?;
     let wasm = target.join(TARGET).join("page/gas_phone_wasm.wasm");
     let mut bindgen = Bindgen::new();
     bindgen
@@ -33,11 +42,12 @@ pub(crate) fn build(root: &Path, target: &Path) -> anyhow::Result<()> {
         .remove_producers_section(true);
     bindgen
         .generate(root.join(CORE))
-        .context("the JavaScript of the core")
+        .context("the JavaScript of the core")?;
+    Ok(size)
 }
 
-/// With rustup's target where it is installed; else with a compiler that has the sources of its own standard library.
-fn compile(root: &Path, target: &Path) -> anyhow::Result<()> {
+/// With a compiler that has the sources of its own standard library; else with rustup's target.
+fn compile(root: &Path, target: &Path) -> anyhow::Result<Size> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(root).args(["build", "--locked"]);
     cargo.args(["--package", "gas-phone-wasm", "--profile", "page"]);
@@ -45,19 +55,15 @@ fn compile(root: &Path, target: &Path) -> anyhow::Result<()> {
     // This program runs under cargo, which tells of itself in these.
     cargo.env_remove("RUSTC").env_remove("RUSTFLAGS");
     let own = sysroot("rustc")?;
-    if own.join("lib/rustlib").join(TARGET).join("lib").is_dir() {
-        cargo.env("RUSTFLAGS", COMPACT);
-    } else {
-        let sources = sysroot(DISTRIBUTION_RUSTC).is_ok_and(|root| {
-            root.join("lib/rustlib/src/rust/library/Cargo.lock")
-                .is_file()
-        });
-        ensure!(
-            sources,
-            "there is no Rust for {TARGET}. Install it with `rustup target add {TARGET}`, or on Debian with \
-             `apt-get install rustc-web rust-web-src`"
-        );
-        cargo.arg("-Zbuild-std=std,panic_abort");
+    let has_sources = sysroot(DISTRIBUTION_RUSTC).is_ok_and(|root| {
+        root.join("lib/rustlib/src/rust/library/Cargo.lock")
+            .is_file()
+    });
+    if has_sources {
+        cargo.args([
+            "-Zbuild-std=std,panic_abort",
+            "-Zbuild-std-features=optimize_for_size",
+        ]);
         cargo.env("RUSTC", DISTRIBUTION_RUSTC);
         // Cargo builds the standard library for nobody else.
         cargo.env("RUSTC_BOOTSTRAP", "1");
@@ -67,12 +73,23 @@ fn compile(root: &Path, target: &Path) -> anyhow::Result<()> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let paths = std::env::split_paths(&path).chain([linker]);
         cargo.env("PATH", std::env::join_paths(paths)?);
+    } else {
+        ensure!(
+            own.join("lib/rustlib").join(TARGET).join("lib").is_dir(),
+            "there is no Rust for {TARGET}. Install it on Debian with `apt-get install rustc-web rust-web-src`, or \
+             with `rustup target add {TARGET}`, whose core is larger"
+        );
+        cargo.env("RUSTFLAGS", COMPACT);
     }
     let status = cargo.status().context("cargo")?;
     if !status.success() {
         bail!("gas-phone-wasm does not build");
     }
-    Ok(())
+    Ok(if has_sources {
+        Size::Small
+    } else {
+        Size::Large
+    })
 }
 
 fn sysroot(rustc: &str) -> anyhow::Result<PathBuf> {

@@ -29,10 +29,10 @@ fn main() -> anyhow::Result<()> {
     let root = root()?;
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    core::build(&root, &target)?;
+    let size = core::build(&root, &target)?;
     match Arguments::parse().what {
         Some(What::Core) => Ok(()),
-        None => site::build(&root),
+        None => site::build(&root, size),
     }
 }
 

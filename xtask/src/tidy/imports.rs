@@ -50,6 +50,7 @@ const WALLS: &[Wall] = &[
             "gas-link",
             "gas-card",
             "gas-json",
+            "gas-json-derive",
             "gas-phone",
             "gas-phone-wasm",
             "gas-tariff",

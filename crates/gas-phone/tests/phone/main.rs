@@ -11,6 +11,7 @@ mod behind;
 mod carry;
 mod exchange;
 mod history;
+mod reads;
 mod receipt_file;
 mod refunds;
 mod top_up;

@@ -54,3 +54,14 @@ export interface Radio {
   /** Lets the user choose a card; needs a tap. */
   choose(): Promise<CardDoor>;
 }
+
+/** The card answered with a status that nothing here can mend. */
+export class CardError extends Error {
+  constructor(
+    readonly code: number,
+    words: string,
+  ) {
+    super(`card: ${words}`);
+    this.name = 'CardError';
+  }
+}

@@ -12,7 +12,7 @@ import {
   random,
 } from '../core';
 import { pause } from '../pause';
-import { type CardDoor, type CardLink, LinkError } from './card-link';
+import { CardError, type CardDoor, type CardLink, LinkError } from './card-link';
 
 /** The card knows its own ATT MTU and answers with what fits; the page cannot know it. */
 const VALUE_MAX = 244;
@@ -20,17 +20,6 @@ const WINDOW = 4;
 /** How often a question that changes nothing is put, and how long to wait between, ms. */
 const TRIES = 4;
 const AGAIN_MS = 1_000;
-
-/** The card answered with a status that nothing here can mend. */
-export class CardError extends Error {
-  constructor(
-    readonly code: number,
-    words: string,
-  ) {
-    super(`card: ${words}`);
-    this.name = 'CardError';
-  }
-}
 
 export class Card {
   private constructor(
