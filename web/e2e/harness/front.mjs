@@ -40,7 +40,8 @@ export class Front {
           });
           return;
         }
-        outgoing.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
+        outgoing.writeHead(answer.statusCode ?? 502, answer.rawHeaders).flushHeaders();
+        progress();
         answer.on('data', (piece) => {
           outgoing.write(piece);
           progress();

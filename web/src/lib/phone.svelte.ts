@@ -274,7 +274,7 @@ export class Phone {
       await lock?.release();
       if (work.outcome?.outcome === 'ended') {
         await this.#load();
-        void this.refresh();
+        void this.#tidyUp();
       }
     }
   }
@@ -293,16 +293,13 @@ export class Phone {
           };
         }),
       presentation: (): Presentation => this.presentation,
+      hasPaid: returned,
       pay: (request, until) =>
         new Promise((resolve) => {
           const done = () => {
             work.payment = undefined;
             resolve();
           };
-          if (returned) {
-            done();
-            return;
-          }
           work.payment = { request, paid: done };
           until.addEventListener('abort', done, { once: true });
         }),
@@ -324,13 +321,18 @@ export class Phone {
     const known = this.meter;
     if (!known?.status?.enrolled) return;
     try {
-      // Its records are here already, or come from the card.
       const { state, vends } = await this.cloud.meter(known.meter);
       known.cloud = state ? { state, vends } : { vends };
       await this.store.saveMeter(known);
     } catch {
       // What was shown before stays, with its age.
     }
+  }
+
+  /** What had to wait for a vend, so that its user had not to wait for it. */
+  async #tidyUp(): Promise<void> {
+    for (const known of this.meters) await upload(this.cloud, known, this.store).catch(() => {});
+    await this.refresh();
   }
 
   /** Sends what waits, and looks at vends that may have news: at the start, and whenever the internet is back. */
