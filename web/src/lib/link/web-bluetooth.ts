@@ -19,6 +19,8 @@ const PAIR_MS = 60_000;
 const CONNECT_MS = 12_000;
 /** Longest wait for the end of a link, ms. */
 const SETTLE_MS = 1_500;
+/** How long after an operation that failed the link may turn out to be the reason, ms. */
+const REASON_MS = 500;
 
 export class WebBluetooth implements Radio {
   readonly available = 'bluetooth' in navigator;
@@ -170,7 +172,12 @@ class WebLink implements CardLink {
       try {
         return await Promise.race([work(), ended, late]);
       } catch (error) {
-        throw error instanceof LinkError ? error : new LinkError(trouble, error);
+        if (error instanceof LinkError) throw error;
+        // Of a link that breaks, what was under way fails first: that says nothing of the card or the pairing.
+        const isTelling = trouble === 'pairing' || trouble === 'not_a_card';
+        const lost = this.closed.then(() => true);
+        if (isTelling && (await Promise.race([lost, pause(REASON_MS)]))) throw new LinkError('link_lost', error);
+        throw new LinkError(trouble, error);
       }
     })();
     this.#last = done;
