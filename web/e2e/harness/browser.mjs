@@ -101,7 +101,7 @@ export class Browser {
   async kill() {
     const gone = new Promise((resolve) => this.#context.once('close', resolve));
     // Its processes are one group.
-    process.kill(-(await processWith(`--user-data-dir=${this.#profile}`)), 'SIGKILL');
+    process.kill(-(await groupWith(`--user-data-dir=${this.#profile}`)), 'SIGKILL');
     this.#isKilled = true;
     await gone;
   }
@@ -117,14 +117,16 @@ export class Browser {
   }
 }
 
-/** The first process that was started with this word. @param {string} word */
-async function processWith(word) {
-  const ids = (await readdir('/proc')).map(Number).filter((id) => id > 0);
-  for (const id of ids.sort((one, other) => one - other)) {
-    const words = await readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '');
-    if (words.split('\0').includes(word)) return id;
+/** The group of the processes that were started with these words. @param {string} words */
+async function groupWith(words) {
+  for (const id of await readdir('/proc')) {
+    const started = await readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '');
+    if (!started.includes(words)) continue;
+    // proc_pid_stat(5): pid (comm) state ppid pgrp
+    const [, group] = /\) \S+ \d+ (\d+)/.exec(await readFile(`/proc/${id}/stat`, 'utf8')) ?? [];
+    if (group !== undefined) return Number(group);
   }
-  throw new Error(`no process was started with ${word}`);
+  throw new Error(`no process was started with ${words}`);
 }
 
 export class Tab {

@@ -47,7 +47,7 @@ pub(super) async fn follow(
     // A browser that comes back asks with the query that it began with.
     let seen = seen
         .and_then(|seen| seen.to_str().ok()?.parse().ok())
-        .or((query.after_version > 0).then_some(query.after_version));
+        .or_else(|| (query.after_version > 0).then_some(query.after_version));
     if is_over(&row) && seen == Some(row.version) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
