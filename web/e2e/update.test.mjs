@@ -1,7 +1,7 @@
 // @ts-check
 // A newer page: it is offered once nothing is under way, and takes over when the user says so.
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test } from 'node:test';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
 
 import { Browser } from './harness/browser.mjs';
 import { closeAll } from './harness/close.mjs';
@@ -29,6 +29,11 @@ beforeEach(async () => {
   await phone.tab.run(() => navigator.serviceWorker.ready.then(() => undefined));
 });
 
+afterEach(async () => {
+  await home.thaw('meter');
+  await browser.close();
+});
+
 /** A newer page is there, and this tab's browser has heard of it. @param {PhonePage} at */
 async function publish(at) {
   version += 1;
@@ -50,7 +55,7 @@ async function publish(at) {
 }
 
 /** Marks the document: a reload loses the mark. @param {PhonePage} at */
-const mark = (at) => at.tab.run(() => void (/** @type {any} */ (globalThis).marked = true));
+const mark = (at) => at.tab.run(() => void (/** @type {any} */ (globalThis.marked = true)));
 /** @param {PhonePage} at */
 const isMarked = (at) => at.tab.run(() => /** @type {any} */ (globalThis).marked === true);
 /** @param {PhonePage} at */
@@ -68,14 +73,13 @@ async function holdDelivery(at) {
   return vend;
 }
 
-test('on the first visit, a newer page is offered and takes over', async () => {
+test('a first visit has no page to keep: a newer one takes over where nothing is under way', async () => {
   await mark(phone);
-  await publish(phone);
-  await phone.press('update');
+  front.change('/sw.js', (worker) => `${worker}\n// first`);
+  await phone.tab.run(() => void document.dispatchEvent(new Event('visibilitychange')));
   await reloaded(phone);
   await phone.sees('[data-action="top-up"]');
   assert.equal(await phone.button('update').count(), 0);
-  await browser.close();
 });
 
 test('a newer page interrupts no delivery, and is offered after it', async () => {
@@ -93,16 +97,17 @@ test('a newer page interrupts no delivery, and is offered after it', async () =>
   await phone.press('update');
   await reloaded(phone);
   await phone.accepted();
-  await browser.close();
 });
 
 test('a newer page that the user takes in another tab interrupts no delivery in this one', async () => {
   const other = new PhonePage(await browser.open(`${front.url}/`), home);
   await other.sees('[data-action="top-up"]');
   const start = await home.meterNow();
+  await phone.page.bringToFront();
   const vend = await holdDelivery(phone);
   await mark(phone);
   await mark(other);
+  await other.page.bringToFront();
   await publish(other);
   await other.press('update');
   await reloaded(other);
@@ -113,5 +118,4 @@ test('a newer page that the user takes in another tab interrupts no delivery in 
   await home.expectAccepted(vend, start, FEN);
   // Nothing is under way any more: this tab follows.
   await reloaded(phone);
-  await browser.close();
 });
