@@ -11,12 +11,9 @@ import { closeAll } from './harness/close.mjs';
 import { Front } from './harness/front.mjs';
 import { Household } from './harness/household.mjs';
 import { PhonePage } from './harness/phone-page.mjs';
+import { BUDGET, CELLAR, trafficOf } from './harness/traffic.mjs';
 
-const BYTES_MAX = 12_000;
-const ROUND_TRIPS_MAX = 8;
 const FEN = 2000;
-/** 50 kbit/s each way and 800 ms there and back. */
-const CELLAR = { latencyMs: 800, downBytesPerS: 6_250, upBytesPerS: 6_250 };
 
 /** @type {Household} */ let home;
 /** @type {Front} */ let front;
@@ -39,27 +36,13 @@ beforeEach(async () => {
   start = await home.meterNow();
 });
 
-/** No part of a top-up: upon every navigation the browser looks whether the page has changed, when it likes.
- * @param {import('./harness/front.mjs').Passed} passed */
-const isOwnLook = ({ path }) => path === '/sw.js';
-
 /** Runs `work`, and holds what it cost against the budget. @param {import('node:test').TestContext} t @param {() => Promise<void>} work */
 async function holdsBudget(t, work) {
-  await front.quiet();
-  const before = front.passed.length;
-  const began = performance.now();
-  await work();
-  const took = performance.now() - began;
-  await front.quiet();
-  const all = front.passed.slice(before).filter((one) => !isOwnLook(one));
-  for (const { method, path, up, down } of all) t.diagnostic(`${up} up, ${down} down: ${method} ${path}`);
-  // The answer to the receipt says that it was accepted; what is asked after that shows the new balance.
-  const passed = all.slice(0, all.findLastIndex(({ path }) => path.endsWith('/receipt')) + 1);
-  const bytes = passed.reduce((sum, { up, down }) => sum + up + down, 0);
-  t.diagnostic(`${passed.length} round trips, ${bytes} bytes, ${(took / 1000).toFixed(1)} s`);
-  assert.ok(passed.length > 0, 'no receipt was passed on');
-  assert.ok(passed.length <= ROUND_TRIPS_MAX, `${passed.length} round trips`);
-  assert.ok(bytes <= BYTES_MAX, `${bytes} bytes`);
+  const { passed, bytes, roundTrips, tookMs } = await trafficOf(front, work);
+  for (const { method, path, up, down } of passed) t.diagnostic(`${up} up, ${down} down: ${method} ${path}`);
+  t.diagnostic(`${roundTrips} round trips, ${bytes} bytes, ${(tookMs / 1000).toFixed(1)} s`);
+  assert.ok(roundTrips <= BUDGET.roundTrips, `${roundTrips} round trips`);
+  assert.ok(bytes <= BUDGET.bytes, `${bytes} bytes`);
 }
 
 test('a top-up that is paid at the cashier on this phone', async (t) => {

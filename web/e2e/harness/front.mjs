@@ -15,6 +15,8 @@ export class Front {
   /** @type {(() => void)[]} */
   #waiting = [];
   #server;
+  /** The encodings that the browser takes, where it is to take fewer. @type {string | undefined} */
+  encodings;
   #agent = new Agent({ keepAlive: true });
 
   /** @param {string} behind */
@@ -27,8 +29,12 @@ export class Front {
       const count = counter(socket);
       const progress = () => Object.assign(one, count());
       const change = this.#changed.get(url);
-      const headers = change ? { ...incoming.headers, 'accept-encoding': 'identity' } : incoming.headers;
-      if (change) delete headers['if-none-match'];
+      const headers = { ...incoming.headers };
+      if (this.encodings !== undefined) headers['accept-encoding'] = this.encodings;
+      if (change) {
+        headers['accept-encoding'] = 'identity';
+        delete headers['if-none-match'];
+      }
       const passing = ask(`${behind}${url}`, { method, headers, agent: this.#agent }, (answer) => {
         // Nothing of this server's own among the headers.
         outgoing.sendDate = false;
