@@ -6,7 +6,8 @@ Port 0 (the default) takes a free one. Prints `READY hci=PORT faults=PORT` once 
 
 The fault port takes one JSON object per line and answers each with one:
 
-    {"op": "set", "interval_ms": 30, "per_event": 6}   pace data: at most per_event PDUs per interval and direction (0: unpaced)
+    {"op": "set", "interval_ms": 30, "per_event": 6}   pace: a PDU waits for the next connection event, which carries
+                                                        at most per_event data PDUs a direction (0: unpaced)
     {"op": "set", "drop_after": 5}                      cut the link instead of carrying the 6th ACL PDU from now
     {"op": "set", "blackhole": true}                    carry nothing; links end after their supervision timeout
     {"op": "set", "supervision_ms": 1000}               supervision timeout for blackhole and dead hosts; 0: as negotiated
@@ -77,10 +78,18 @@ class Air(LocalLink):
         if not self.interval_ms:
             self.carry(sender, dest, data)
             return
+        self.wait(sender, self.carry, sender, dest, data)
+
+    def wait(self, sender, carry, *what):
         waiting = self.waiting.setdefault(sender, [])
-        waiting.append((dest, data))
+        waiting.append((carry, what))
         if len(waiting) == 1:
-            loop().call_later(self.interval_ms / 1000, self.connection_event, sender)
+            self.at_next_event(sender)
+
+    def at_next_event(self, sender):
+        # One clock for all: what is sent upon what an event has brought waits a whole interval.
+        now, interval = loop().time(), self.interval_ms / 1000
+        loop().call_at((now // interval + 1) * interval if interval else now, self.connection_event, sender)
 
     def is_dropped(self):
         if self.drop_after is None:
@@ -114,13 +123,21 @@ class Air(LocalLink):
     def connection_event(self, sender):
         waiting = self.waiting.get(sender, [])
         for _ in range(min(self.per_event, len(waiting))):
-            self.carry(sender, *waiting.pop(0))
+            carry, what = waiting.pop(0)
+            carry(*what)
         if waiting:
-            loop().call_later(self.interval_ms / 1000, self.connection_event, sender)
+            self.at_next_event(sender)
 
     def send_ll_control_pdu(self, sender_address, receiver_address, packet):
         if self.blackhole:
             return
+        sender = self.find_le_controller(sender_address)
+        if self.interval_ms and sender:
+            self.wait(sender, self.carry_control, sender_address, receiver_address, packet)
+        else:
+            self.carry_control(sender_address, receiver_address, packet)
+
+    def carry_control(self, sender_address, receiver_address, packet):
         try:
             super().send_ll_control_pdu(sender_address, receiver_address, packet)
         except Exception as error:  # the peer has gone: as on air, nobody hears it

@@ -228,6 +228,30 @@ pub struct VendQuery {
     pub wait_ms: u32,
 }
 
+/// Query of `GET /v1/vends/{vend_id}/events`: where to begin.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct EventsQuery {
+    /// The version that is known already; 0: none.
+    pub after_version: u32,
+}
+
+/// Query of `GET /v1/meters/{meter}`: what is wanted of it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct MeterQuery {
+    /// Also the records, which whoever has read the meter has already.
+    pub records: bool,
+}
+
+impl Default for MeterQuery {
+    fn default() -> Self {
+        Self { records: true }
+    }
+}
+
 /// `PUT /v1/enrolments/{phone_key}`: proof of presence. A signed phone request (see `docs/protocols/http.md`).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -47,6 +47,9 @@ struct RunArguments {
     /// Time between two readings of the meter, ms, at least 1000.
     #[arg(long, default_value_t = 60_000)]
     poll_ms: u64,
+    /// Send to the meter no faster than 2400 baud. A real port does that by itself, a pseudo terminal does not.
+    #[arg(long)]
+    pace: bool,
 }
 
 /// The host stack names its peers' identity keys in what it logs as information.

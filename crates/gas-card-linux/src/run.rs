@@ -49,7 +49,7 @@ pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<()> {
         "READY card={} address={}",
         arguments.card_number, arguments.address
     ));
-    let serial = Serial::start(arguments.serial);
+    let serial = Serial::start(arguments.serial, arguments.pace);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut shell = Shell {

@@ -15,6 +15,9 @@ use tokio::sync::mpsc;
 const QUEUE: usize = 64;
 /// Between attempts to open the port.
 const REOPEN: Duration = Duration::from_millis(200);
+/// Bytes that are sent at once when pacing, and the time they take at 2400 baud 8E1 (11 bits each).
+const PACED_BYTES: usize = 2;
+const PACED_TIME: Duration = Duration::from_micros(2 * 4584);
 
 /// What happened on the line.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,16 +40,17 @@ pub(crate) struct Serial {
 }
 
 impl Serial {
-    pub(crate) fn start(path: PathBuf) -> Self {
+    pub(crate) fn start(path: PathBuf, pace: bool) -> Self {
         let (event_sender, events) = mpsc::channel(QUEUE);
         let (writes, write_receiver) = mpsc::channel(QUEUE);
-        tokio::spawn(keep_open(path, event_sender, write_receiver));
+        tokio::spawn(keep_open(path, pace, event_sender, write_receiver));
         Self { events, writes }
     }
 }
 
 async fn keep_open(
     path: PathBuf,
+    pace: bool,
     events: mpsc::Sender<SerialEvent>,
     mut writes: mpsc::Receiver<Vec<u8>>,
 ) {
@@ -61,7 +65,7 @@ async fn keep_open(
                 if events.send(SerialEvent::Opened).await.is_err() {
                     return;
                 }
-                let error = converse(&mut port, &events, &mut writes).await;
+                let error = converse(&mut port, pace, &events, &mut writes).await;
                 tracing::warn!(%error, "the serial line is gone; opening it again");
                 if events.send(SerialEvent::Closed).await.is_err() {
                     return;
@@ -97,6 +101,7 @@ fn open(path: &Path) -> io::Result<Port> {
 /// Reads and writes until the line fails.
 async fn converse(
     port: &mut Port,
+    pace: bool,
     events: &mpsc::Sender<SerialEvent>,
     writes: &mut mpsc::Receiver<Vec<u8>>,
 ) -> io::Error {
@@ -115,10 +120,26 @@ async fn converse(
             },
             bytes = writes.recv() => {
                 let Some(bytes) = bytes else { return io::ErrorKind::BrokenPipe.into() };
-                if let Err(error) = port.to_meter.write_all(&bytes).await {
+                if let Err(error) = send(&mut port.to_meter, &bytes, pace).await {
                     return error;
                 }
             }
         }
     }
+}
+
+/// Nothing is read meanwhile: the line is half duplex.
+async fn send(to_meter: &mut pipe::Sender, bytes: &[u8], pace: bool) -> io::Result<()> {
+    let at_once = if pace {
+        PACED_BYTES
+    } else {
+        bytes.len().max(1)
+    };
+    for chunk in bytes.chunks(at_once) {
+        to_meter.write_all(chunk).await?;
+        if pace {
+            tokio::time::sleep(PACED_TIME).await;
+        }
+    }
+    Ok(())
 }

@@ -13,6 +13,7 @@
 
 mod client;
 mod cloud;
+mod compress;
 mod config;
 mod http_peers;
 mod news;

@@ -1,6 +1,7 @@
 //! What stands in the data directory: `config.json`, the two keys, the database.
 
 use std::io::ErrorKind;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use gas_api::PublicKeyHex;
@@ -39,6 +40,9 @@ pub struct Config {
     /// together with the database. Left out, it is `issue.mark`.
     #[serde(default = "mark_file")]
     pub mark_file: PathBuf,
+    /// How long a payment may be begun for a quote, s. Left out, it is 15 minutes.
+    #[serde(default)]
+    pub quote_valid_s: Option<NonZeroU32>,
 }
 
 fn mark_file() -> PathBuf {

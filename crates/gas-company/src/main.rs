@@ -153,6 +153,10 @@ async fn open(data: DataDir) -> anyhow::Result<Opened> {
         Clock::system(),
         Entropy::system(),
     );
+    let company = match setup.config.quote_valid_s {
+        Some(seconds) => company.with_quotes_valid_for(1000 * i64::from(seconds.get())),
+        None => company,
+    };
     let pay = match &setup.config.pay {
         Some(pay) => {
             let peer = Peer::new("payment", &pay.url, setup.pay_access_key.as_ref());

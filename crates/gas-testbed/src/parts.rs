@@ -47,6 +47,10 @@ pub struct Settings {
     pub phone_value_max: u16,
     /// The ATT MTU that the browser's Bluetooth asks for, 23..=517.
     pub browser_att_mtu: u16,
+    /// The serial lines between cards and meters are as slow as real ones, 2400 8E1.
+    pub slow_serial: bool,
+    /// How long a payment may be begun for a quote, s.
+    pub quote_valid_s: u32,
 }
 
 impl Default for Settings {
@@ -57,6 +61,8 @@ impl Default for Settings {
             notification_speedup: 30,
             phone_value_max: 244,
             browser_att_mtu: 517,
+            slow_serial: false,
+            quote_valid_s: 900,
         }
     }
 }
@@ -146,6 +152,7 @@ impl Site {
                 ],
                 "pay_public_key": pay_key,
                 "pay": { "url": self.url("pay")?, "access_key_file": "pay.access-key" },
+                "quote_valid_s": self.settings.quote_valid_s,
             }),
         )?;
         hand_over(
@@ -291,6 +298,9 @@ impl Site {
         command.args(["--start-time", &born.seconds().to_string()]);
         command.args(["--start-register", &house.register.to_string()]);
         command.args(["--start-balance", &house.balance_fen.to_string()]);
+        if self.settings.slow_serial {
+            command.arg("--pace");
+        }
         command
     }
 
@@ -328,6 +338,9 @@ impl Site {
             .arg(self.dir(house.meter_part).join(SERIAL_LINK));
         command.args(["--card-number", house.card]);
         command.args(["--address", house.card_address]);
+        if self.settings.slow_serial {
+            command.arg("--pace");
+        }
         Ok(command)
     }
 

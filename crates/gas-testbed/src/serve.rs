@@ -33,6 +33,12 @@ pub(crate) struct Serve {
     /// The ATT MTU that the browser's Bluetooth asks for
     #[arg(long, default_value_t = Settings::default().browser_att_mtu, value_parser = clap::value_parser!(u16).range(23..=517))]
     att_mtu: u16,
+    /// Serial lines as slow as real ones, 2400 8E1
+    #[arg(long)]
+    slow_serial: bool,
+    /// How long a payment may be begun for a quote, s
+    #[arg(long, default_value_t = Settings::default().quote_valid_s, value_parser = clap::value_parser!(u32).range(1..))]
+    quote_valid_s: u32,
 }
 
 /// What can be asked for, one JSON object a line. Braces even where there is nothing in them: only so does
@@ -148,6 +154,8 @@ impl Serve {
             speed: self.speed,
             days_lived: self.days_lived,
             browser_att_mtu: self.att_mtu,
+            slow_serial: self.slow_serial,
+            quote_valid_s: self.quote_valid_s,
             ..Settings::default()
         };
         let mut parts = [Part::USUAL.as_slice(), &Part::BROWSER_RADIO].concat();

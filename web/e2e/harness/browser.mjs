@@ -6,6 +6,7 @@
  * over the DevTools protocol.
  */
 import assert from 'node:assert/strict';
+import { readFile, readdir } from 'node:fs/promises';
 import { chromium } from 'playwright-core';
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
@@ -24,6 +25,8 @@ const FLAGS = [
 
 export class Browser {
   #context;
+  #profile;
+  #isKilled = false;
   /** @type {Tab[]} */
   #tabs = [];
   /** @type {RegExp[]} */
@@ -31,9 +34,10 @@ export class Browser {
   /** @type {string[]} Errors in the console and errors that nobody caught, of every page. */
   errors = [];
 
-  /** @param {import('playwright-core').BrowserContext} context */
-  constructor(context) {
+  /** @param {import('playwright-core').BrowserContext} context @param {string} profile */
+  constructor(context, profile) {
     this.#context = context;
+    this.#profile = profile;
     context.on('console', (message) => {
       if (message.type() === 'error') this.errors.push(`${message.text()} (${message.location().url})`);
     });
@@ -51,7 +55,8 @@ export class Browser {
    */
   static async launch(household, { profile, locale = 'zh-CN', viewport = SMALL_PHONE, bluetooth = true } = {}) {
     const temporary = await household.folder('temporary');
-    const context = await chromium.launchPersistentContext(profile ?? (await household.folder('browser')), {
+    const own = profile ?? (await household.folder('browser'));
+    const context = await chromium.launchPersistentContext(own, {
       executablePath,
       headless: true,
       args: bluetooth ? [WEB_BLUETOOTH, ...FLAGS] : FLAGS,
@@ -69,7 +74,7 @@ export class Browser {
       locale,
       timezoneId: 'Asia/Shanghai',
     });
-    return new Browser(context);
+    return new Browser(context, own);
   }
 
   /** Opens an address in a tab. @param {string} url */
@@ -100,15 +105,36 @@ export class Browser {
     for (const tab of this.#tabs) await tab.emulateNetwork({ offline });
   }
 
+  /** SIGKILL to all of it, as when the phone's battery is empty: nothing is saved that was not saved before. */
+  async kill() {
+    const gone = new Promise((resolve) => this.#context.once('close', resolve));
+    // Its processes are one group.
+    process.kill(-(await groupWith(`--user-data-dir=${this.#profile}`)), 'SIGKILL');
+    this.#isKilled = true;
+    await gone;
+  }
+
   /**
-   * Ends the browser.
+   * Ends the browser, where it was not killed.
    * @throws When there was an error that was not expected.
    */
   async close() {
-    await this.#context.close();
+    if (!this.#isKilled) await this.#context.close();
     const unexpected = this.errors.filter((error) => !this.#expected.some((pattern) => pattern.test(error)));
     assert.deepEqual(unexpected, [], 'errors in the browser');
   }
+}
+
+/** The group of the processes that were started with these words. @param {string} words */
+async function groupWith(words) {
+  for (const id of await readdir('/proc')) {
+    const started = await readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '');
+    if (!started.includes(words)) continue;
+    // proc_pid_stat(5): pid (comm) state ppid pgrp
+    const [, group] = /\) \S+ \d+ (\d+)/.exec(await readFile(`/proc/${id}/stat`, 'utf8')) ?? [];
+    if (group !== undefined) return Number(group);
+  }
+  throw new Error(`no process was started with ${words}`);
 }
 
 export class Tab {

@@ -32,7 +32,13 @@ const STOP_MAX_MS = 60_000;
  */
 
 /** ATT opcodes at which the radio can cut the link ({@link Household.cutOn}). */
-export const ATT = { writeRequest: 0x12, writeResponse: 0x13, indication: 0x1d };
+export const ATT = {
+  findServices: 0x10,
+  read: 0x0a,
+  writeRequest: 0x12,
+  writeResponse: 0x13,
+  indication: 0x1d,
+};
 
 export class Household {
   /** @type {Facts} */
@@ -73,12 +79,24 @@ export class Household {
    * @param {number} [options.speed] Seconds of the meter's time in one of ours; 0 (the default) lets its time stand.
    * @param {number} [options.daysLived] Days of the household's life that the meter and card know of.
    * @param {number} [options.attMtu] What the browser's Bluetooth asks for, 23 to 517.
+   * @param {boolean} [options.slowSerial] Between cards and meters, bytes take the time that they take at 2400 8E1.
+   * @param {number} [options.quoteValidS] How long a payment may be begun for a quote, s.
    * @param {string} [options.runDir] A folder that is kept, for a look at the logs; otherwise all goes at the end.
    */
-  static async start({ neighbour = false, speed = 0, daysLived = 0, attMtu, runDir } = {}) {
+  static async start({
+    neighbour = false,
+    speed = 0,
+    daysLived = 0,
+    attMtu,
+    slowSerial = false,
+    quoteValidS,
+    runDir,
+  } = {}) {
     const words = ['serve', '--speed', String(speed), '--days-lived', String(daysLived)];
     if (neighbour) words.push('--neighbour');
     if (attMtu !== undefined) words.push('--att-mtu', String(attMtu));
+    if (slowSerial) words.push('--slow-serial');
+    if (quoteValidS !== undefined) words.push('--quote-valid-s', String(quoteValidS));
     if (runDir !== undefined) words.push('--run-dir', runDir);
     // A group of its own: a Ctrl-C at the terminal reaches the test alone, which then ends this in order.
     const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });

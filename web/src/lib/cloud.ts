@@ -93,8 +93,9 @@ export class Cloud {
     await this.#signed('PUT', `/v1/meters/${meter}/records`, { records });
   }
 
+  /** Without its records, which are here already or come from the card. */
   async meter(meter: string): Promise<MeterShown> {
-    return JSON.parse(await this.#signed('GET', `/v1/meters/${meter}`)) as MeterShown;
+    return JSON.parse(await this.#signed('GET', `/v1/meters/${meter}?records=false`)) as MeterShown;
   }
 
   /** Ask messages with which this phone can read a meter where there is no internet. */

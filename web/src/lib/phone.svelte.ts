@@ -307,7 +307,8 @@ export class Phone {
       await lock?.release();
       if (work.outcome?.outcome === 'ended') {
         await this.#load();
-        void this.refresh();
+        // What had to wait for the vend, so that its user had not to wait for it.
+        void this.catchUp();
       }
     }
   }
@@ -326,16 +327,13 @@ export class Phone {
           };
         }),
       presentation: (): Presentation => this.presentation,
+      hasPaid: returned,
       pay: (request, until) =>
         new Promise((resolve) => {
           const done = () => {
             work.payment = undefined;
             resolve();
           };
-          if (returned) {
-            done();
-            return;
-          }
           work.payment = { request, paid: done };
           until.addEventListener('abort', done, { once: true });
         }),
@@ -357,13 +355,14 @@ export class Phone {
     const known = this.meter;
     if (!known?.is_enrolled) return;
     try {
-      // Its records are here already, or come from the card.
       const { state, vends } = await this.cloud.meter(known.meter);
       known.cloud = state ? { state, vends } : { vends };
-      await this.store.saveMeter(known);
-    } catch {
+    } catch (error) {
       // What was shown before stays, with its age.
+      if (!(error instanceof CloudError && error.problem?.code === 'not_enrolled')) return;
+      known.is_enrolled = false;
     }
+    await this.store.saveMeter(known);
   }
 
   /** Sends what waits, and looks at vends that may have news: at the start, and whenever the internet is back. What the

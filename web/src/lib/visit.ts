@@ -36,23 +36,27 @@ export type Progress =
   { doing: 'pairing' | 'asking_meter' | 'carrying' | 'uploading' } | { doing: 'fetching'; left: number };
 
 /** Reads the meter until it has all that the company has for it: the status then. Readings that could not be passed on are
- * left for another time: paying needs none of them. */
+ * left for another time: paying needs none of them. A `brief` visit of a phone that is enrolled asks the cloud for a nonce
+ * and nothing else: the quote that follows tells whether the meter lacks something. */
 export async function visit(
   card: Card,
   cloud: Cloud,
   store: Store,
   tell: (progress: Progress) => void,
+  isBrief = false,
 ): Promise<Visited> {
   const meter = card.meter;
   if (meter === null) throw new CardError(cardCode.meterSilent, 'the card has not heard its meter yet');
   for (let carried = 0; carried < CARRIED_MAX; carried += 1) {
     const known = await knownMeter(store, meter, card);
     const visited = await readStatus(card, cloud, known, store, tell);
-    known.status = { bytes: visited.status, shown: visited.shown, read_at_ms: Date.now(), unsent: true };
+    const enough = isBrief && known.is_enrolled === true;
+    known.status = { bytes: visited.status, shown: visited.shown, read_at_ms: Date.now(), unsent: !enough };
     await store.saveMeter(known);
     let waiting: string | undefined;
     try {
       await fetchReadings(card, known, store, tell);
+      if (enough) return visited;
       waiting = await enrol(cloud, known, store);
       if (waiting === undefined) await upload(cloud, known, store, tell);
     } catch (error) {

@@ -5,6 +5,7 @@ import {
   type Ending,
   type PaymentRequest,
   type Presentation,
+  type Problem,
   type Quote,
   type ReceiptFile,
   type Step,
@@ -58,6 +59,8 @@ export interface Host {
   offer(quote: Quote): Promise<boolean>;
   /** How this payment is to be shown. */
   presentation(): Presentation;
+  /** The user has come back from the cashier: that says that it is paid. */
+  readonly hasPaid: boolean;
   /** Shows the payment request, until the signal: settles once the user says that it is paid. */
   pay(request: PaymentRequest, until: AbortSignal): Promise<void>;
   tell(doing: Doing): void;
@@ -67,6 +70,8 @@ export interface Host {
 
 export class Walk {
   #card: Card | undefined;
+  /** Reading the meter, no more is done than the quote needs: until the meter turns out to lack something. */
+  #isBrief = true;
   #stop = new AbortController();
   readonly #stopped = new Promise<undefined>((resolve) => {
     this.#stop.signal.addEventListener('abort', () => resolve(undefined), { once: true });
@@ -155,7 +160,7 @@ export class Walk {
         return await this.#readStatus();
       case 'begin':
         host.tell({ doing: 'asking_cloud' });
-        return this.#answered(await cloud.begin(id, step.body));
+        return this.#begun(await cloud.begin(id, step.body));
       case 'offer': {
         const { quote } = this.#shown();
         if (!quote) return topUp.declined(trust);
@@ -196,12 +201,22 @@ export class Walk {
   /** The status that the quote shall rest on: the one read here a moment ago, or a fresh one. */
   async #readStatus(): Promise<string | undefined> {
     const card = await this.#reachCard();
-    const visited = await visit(card, this.cloud, this.store, (progress) => this.host.tell(progress));
+    const visited = await visit(card, this.cloud, this.store, (progress) => this.host.tell(progress), this.#isBrief);
     await this.#letCardGo();
     return this.topUp.status_read(fromHex(visited.status), this.trust);
   }
 
+  /** Where the company has something for the meter first, that is brought there, and the quote rests on what the meter
+   * says after that: this status is of no more use. */
+  #begun(answer: VendAnswer): string | undefined {
+    const problem = 'problem' in answer ? (JSON.parse(answer.problem) as Problem) : undefined;
+    if (problem?.waiting === undefined || !this.#isBrief) return this.#answered(answer);
+    this.#isBrief = false;
+    return this.#answered({ problem: JSON.stringify({ ...problem, code: 'nonce_not_live' }) });
+  }
+
   async #pay(request: PaymentRequest): Promise<string | undefined> {
+    if (this.host.hasPaid) return this.topUp.confirmed(Date.now(), this.trust);
     this.host.tell({ doing: 'waiting_for_payment' });
     const version = this.#shown().vend?.version ?? 0;
     const over = new AbortController();

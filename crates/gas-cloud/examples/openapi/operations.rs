@@ -269,6 +269,7 @@ fn of_vends(schemas: &mut SchemaGenerator) -> Vec<Operation> {
             "A vend live: server-sent events `vend`, whose id is the version and whose data is the vend.",
         )
         .vend(schemas)
+        .parameter::<u32>(schemas, "query", "after_version", "The version that is known already.")
         .parameter::<u32>(schemas, "header", "Last-Event-ID", "The version seen last.")
         .text("text/event-stream", "The vend as it is, unless it was seen, then at each change.")
         .empty(204, "It was seen, and cannot change any more: do not come back.")
@@ -418,7 +419,18 @@ fn of_meters(schemas: &mut SchemaGenerator) -> Vec<Operation> {
         )
         .proven(Proof::Phone)
         .meter(schemas)
+        .parameter::<bool>(
+            schemas,
+            "query",
+            "records",
+            "Whether the readings come too; they do where this is left out.",
+        )
         .json::<Meter>(schemas, "What an enrolled phone sees.")
-        .problems(&[UNSIGNED, NOT_HERE, (404, &[NO_SUCH_ENDPOINT])]),
+        .problems(&[
+            (400, &[BODY_MALFORMED]),
+            UNSIGNED,
+            NOT_HERE,
+            (404, &[NO_SUCH_ENDPOINT]),
+        ]),
     ]
 }

@@ -157,6 +157,11 @@ pub(crate) async fn show(state: State, request: Request) -> Response {
     response
 }
 
+/// Whether an answer may be sent as gzip.
+pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
+    Encoding::wanted(headers).any(|encoding| encoding == Encoding::Gzip)
+}
+
 /// Whether a person has gone there, not a script.
 fn wants_a_page(headers: &HeaderMap) -> bool {
     let mut accepted = headers.get_all(ACCEPT).iter();

@@ -9,8 +9,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, Stream};
-use gas_api::cloud::VendState;
-use gas_http::{Path, Problem};
+use gas_api::cloud::{EventsQuery, VendState};
+use gas_http::{Path, Problem, Query};
 use gas_store::cloud::VendRow;
 use gas_units::VendId;
 use tokio::time::{Instant, sleep_until};
@@ -38,12 +38,16 @@ const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 pub(super) async fn follow(
     state: State,
     Path(vend_id): Path<VendId>,
+    Query(query): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let server = Arc::clone(&state);
     let row = server.cloud.row(vend_id).await?;
     let seen = headers.get(LAST_EVENT_ID);
-    let seen = seen.and_then(|seen| seen.to_str().ok()?.parse().ok());
+    // A browser that comes back asks with the query that it began with.
+    let seen = seen
+        .and_then(|seen| seen.to_str().ok()?.parse().ok())
+        .or_else(|| (query.after_version > 0).then_some(query.after_version));
     if is_over(&row) && seen == Some(row.version) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }

@@ -11,16 +11,16 @@ use axum::extract::{FromRequest as _, Request};
 use axum::http::StatusCode;
 use axum::{Router, middleware};
 use gas_api::cloud::{
-    Asks, Enrolment, Meter, Nonce, NonceWanted, RecordsKept, TokenDelivered, TokenTaken,
+    Asks, Enrolment, Meter, MeterQuery, Nonce, NonceWanted, RecordsKept, TokenDelivered, TokenTaken,
 };
 use gas_api::pay::TenderEvent;
 use gas_api::{Keys, PublicKeyHex, codes};
-use gas_http::{AccessRule, Callers, Door, Json, Path, Problem, Routes, webhook};
+use gas_http::{AccessRule, Callers, Door, Json, Path, Problem, Query, Routes, webhook};
 use gas_units::MeterNumber;
 
 use crate::phone::FromPhone;
 use crate::server::Server;
-use crate::{client, page, rate};
+use crate::{client, compress, page, rate};
 
 /// The path of the payment server's webhooks.
 pub(crate) const TENDER_EVENTS: &str = "/v1/tender-events";
@@ -70,6 +70,7 @@ pub(crate) fn router(server: &Arc<Server>) -> Router {
         .router(Callers::default(), Arc::clone(server))
         .layer(limit)
         .layer(client)
+        .layer(middleware::from_fn(compress::shrink))
 }
 
 /// `GET /health`: the server answers and its database can be read.
@@ -136,8 +137,19 @@ async fn deliver_token(
 }
 
 /// `GET /v1/meters/{meter}`
-async fn meter(state: State, Path(meter): Path<MeterNumber>, signed: FromPhone) -> Answer<Meter> {
-    state.cloud.meter(signed.key, meter).await.map(Json)
+async fn meter(
+    state: State,
+    Path(meter): Path<MeterNumber>,
+    Query(query): Query<MeterQuery>,
+    signed: FromPhone,
+) -> Answer<Meter> {
+    let shown = state.cloud.meter(signed.key, meter).await?;
+    let records = if query.records {
+        shown.records
+    } else {
+        Vec::new()
+    };
+    Ok(Json(Meter { records, ..shown }))
 }
 
 /// `POST /v1/tender-events`: the payment server tells how a tender stands (Standard Webhooks `v1a`). The

@@ -7,7 +7,7 @@ use gas_api::cloud::{
 use gas_api::pay::{Presentation, Way};
 use gas_http::{Json, Path, Problem, Query};
 use gas_units::VendId;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use super::{Answer, State};
 use crate::client::Client;
@@ -80,21 +80,29 @@ pub(super) async fn ask_tender(
 }
 
 /// `POST /v1/vends/{vend_id}/confirmation`: the customer says that it is paid. The consent is recorded
-/// and the payment server asked at once, for at most 3 s; without an answer the outbox goes on asking.
+/// and the payment server asked at once, for at most 3 s; without an answer the outbox goes on asking. Where it
+/// was paid, the rest of the 3 s are the company's to issue the token: a phone has one question less to put.
 pub(super) async fn confirm(
     state: State,
     Path(vend_id): Path<VendId>,
     Json(consent): Json<Consent>,
 ) -> Answer<Vend> {
+    let until = Instant::now() + AT_ONCE;
     let cloud = &state.cloud;
     let vend = cloud.confirm(vend_id, consent).await?;
     if !money_may_have_moved(vend.state) {
         return Ok(Json(vend));
     }
-    match timeout(AT_ONCE, cloud.ask_provider(vend_id)).await {
-        Ok(answer) => cloud.answered_at_once(vend_id, answer).await.map(Json),
-        Err(_) => Ok(Json(vend)),
-    }
+    let Ok(answer) = timeout_at(until, cloud.ask_provider(vend_id)).await else {
+        return Ok(Json(vend));
+    };
+    cloud.answered_at_once(vend_id, answer).await?;
+    let row = state
+        .wait(vend_id, until, |row| {
+            row.vend.state() != VendState::TenderConfirmed || row.vend.obstacle().is_some()
+        })
+        .await?;
+    Ok(Json(view::vend(&row)))
 }
 
 /// `PUT /v1/vends/{vend_id}/receipt`: the meter's answer to this vend's token. It is saved before

@@ -29,7 +29,7 @@ use crate::keys::{KeyStore, KeysOfMeter};
 use crate::problems::{self, meter_unknown, not_proven};
 use crate::provision::{AddMeterError, NewMeter, Provisioned, provision};
 
-/// How long a payment may be begun for a quote, ms.
+/// How long a payment may be begun for a quote, ms, unless the company says otherwise.
 pub const QUOTE_VALID_MS: i64 = 15 * 60 * 1000;
 
 /// How long a status may answer a nonce, ms: long enough for a phone that fetched it at the door.
@@ -45,7 +45,10 @@ const STATEMENTS_REMEMBERED: usize = 4_096;
 
 /// The gas company: its books, its keys, its rules. Cheap to clone.
 #[derive(Clone)]
-pub struct Company(Arc<Inner>);
+pub struct Company {
+    inner: Arc<Inner>,
+    quotes_valid_ms: i64,
+}
 
 struct Inner {
     store: CompanyStore,
@@ -77,7 +80,7 @@ impl Company {
         entropy: Entropy,
     ) -> Self {
         let statement_key = statement_key.remembering(STATEMENTS_REMEMBERED);
-        Self(Arc::new(Inner {
+        let inner = Inner {
             store: store.marked(mark),
             keys,
             own_key: statement_key.verifying_key(),
@@ -85,7 +88,20 @@ impl Company {
             pay_key: pay_key.remembering(STATEMENTS_REMEMBERED),
             clock,
             entropy,
-        }))
+        };
+        Self {
+            inner: Arc::new(inner),
+            quotes_valid_ms: QUOTE_VALID_MS,
+        }
+    }
+
+    /// The same, where a payment may be begun for so long for a quote.
+    #[must_use]
+    pub fn with_quotes_valid_for(self, quotes_valid_ms: i64) -> Self {
+        Self {
+            quotes_valid_ms,
+            ..self
+        }
     }
 
     /// Takes a meter into the books and gives what it is made with. Again with the same settings, it gives
@@ -94,41 +110,46 @@ impl Company {
     /// # Errors
     /// [`AddMeterError`]; the books stay as they were.
     pub async fn provision(&self, new: NewMeter) -> Result<Provisioned, AddMeterError> {
-        provision(&self.0.store, &self.0.keys, new, self.now()).await
+        provision(&self.inner.store, &self.inner.keys, new, self.now()).await
     }
 
     pub(crate) fn now(&self) -> UnixMillis {
-        self.0.clock.now()
+        self.inner.clock.now()
     }
 
     pub(crate) fn store(&self) -> &CompanyStore {
-        &self.0.store
+        &self.inner.store
     }
 
     pub(crate) fn statement_key(&self) -> &SigningKey {
-        &self.0.statement_key
+        &self.inner.statement_key
     }
 
     pub(crate) fn own_key(&self) -> &VerifyingKey {
-        &self.0.own_key
+        &self.inner.own_key
     }
 
     pub(crate) fn pay_key(&self) -> &VerifyingKey {
-        &self.0.pay_key
+        &self.inner.pay_key
     }
 
     /// The book of a meter that somebody outside named.
     pub(crate) async fn book(&self, meter: MeterNumber) -> Result<MeterBook, Problem> {
-        let book = self.0.store.meter(meter).await.map_err(problems::ours)?;
+        let book = self
+            .inner
+            .store
+            .meter(meter)
+            .await
+            .map_err(problems::ours)?;
         book.ok_or_else(|| meter_unknown(meter))
     }
 
     pub(crate) fn keys(&self) -> &KeyStore {
-        &self.0.keys
+        &self.inner.keys
     }
 
     pub(crate) fn keys_of(&self, book: &MeterBook) -> KeysOfMeter {
-        self.0.keys.keys_of(book.meter, book.generation)
+        self.inner.keys.keys_of(book.meter, book.generation)
     }
 
     /// The keys of the generation that a message names: around a key change the meter may have either. Only
@@ -139,7 +160,7 @@ impl Company {
         message: &[u8],
     ) -> Result<KeysOfMeter, Problem> {
         let (_, generation, _) = peek(message).map_err(|error| not_proven(error.into()))?;
-        Ok(self.0.keys.keys_of(book.meter, generation))
+        Ok(self.inner.keys.keys_of(book.meter, generation))
     }
 
     /// A status of the meter that somebody outside named, once its tag was found to hold.

@@ -20,7 +20,7 @@ impl Company {
         }
         let book = self.book(wanted.meter).await?;
         let nonces = (0..wanted.count)
-            .map(|_| self.0.entropy.bytes().map(Nonce))
+            .map(|_| self.inner.entropy.bytes().map(Nonce))
             .collect::<Result<Vec<_>, _>>()
             .map_err(problems::ours)?;
         let now = self.now();

@@ -7,7 +7,7 @@ use gas_store::company::QuoteOutcome;
 use gas_tariff::Want;
 use gas_units::VendId;
 
-use super::{Company, QUOTE_VALID_MS};
+use super::Company;
 use crate::problems;
 
 impl Company {
@@ -24,7 +24,7 @@ impl Company {
                 gas_api::Want::AmountFen(amount) => Want::Amount(amount),
                 gas_api::Want::VolumeCentiM3(volume) => Want::Volume(volume),
             },
-            valid_for_ms: QUOTE_VALID_MS,
+            valid_for_ms: self.quotes_valid_ms,
         };
         let (meter, key, now) = (wanted.meter, self.statement_key(), self.now());
         let outcome = match &wanted.status {

@@ -26,6 +26,9 @@ export function profileIds(): Profile {
   return JSON.parse(profile()) as Profile;
 }
 
+/** How long after an operation that failed the link may turn out to be the reason, ms. */
+const REASON_MS = 500;
+
 /** A link that can be begun, and then is a card's. */
 export abstract class GattLink implements CardLink {
   readonly closed: Promise<void>;
@@ -82,7 +85,12 @@ export abstract class GattLink implements CardLink {
         return await Promise.race([work(), ended, late]);
       } catch (error) {
         this.#hasFailed = true;
-        throw error instanceof LinkError ? error : new LinkError(trouble, error);
+        if (error instanceof LinkError) throw error;
+        // Of a link that breaks, what was under way fails first: that says nothing of the card or the pairing.
+        const isTelling = trouble === 'pairing' || trouble === 'not_a_card';
+        const lost = this.closed.then(() => true);
+        if (isTelling && (await Promise.race([lost, pause(REASON_MS)]))) throw new LinkError('link_lost', error);
+        throw new LinkError(trouble, error);
       } finally {
         clearTimeout(timer);
       }

@@ -18,6 +18,8 @@ export const core = { profile: () => JSON.stringify(IDS) };
 export const WORDS: ChooserWords = { scanning: '', cancel: '', availableDevices: '', noDeviceFound: '' };
 
 /** Longer than anything may take that is not asked of the user, ms. */
+/** A failure may turn out to be the link's end within this, ms. */
+export const REASON_MS = 500;
 const LONG_MS = 20_000;
 /** Longest that a link takes to end when nobody says that it has. */
 const END_MS = 10_000;
@@ -31,7 +33,7 @@ async function reached(): Promise<CardLink> {
 }
 
 /** What went wrong, once so much time has passed. */
-async function troubleOf(work: Promise<unknown>, afterMs = 0): Promise<LinkTrouble> {
+export async function troubleOf(work: Promise<unknown>, afterMs = 0): Promise<LinkTrouble> {
   const caught = work.then(
     () => new Error('nothing went wrong'),
     (error: unknown) => error,
@@ -199,7 +201,17 @@ function refusing(): void {
   it('says where pairing is refused', async () => {
     const link = await reached();
     card.next('bond', refused);
-    expect(await troubleOf(link.pair())).toBe('pairing');
+    expect(await troubleOf(link.pair(), REASON_MS)).toBe('pairing');
+  });
+
+  it('does not take a link that breaks for a refusal to pair', async () => {
+    const link = await reached();
+    card.next('bond', refused);
+    const pairing = link.pair();
+    pairing.catch(() => {});
+    await vi.advanceTimersByTimeAsync(REASON_MS / 2);
+    card.cut();
+    expect(await troubleOf(pairing, REASON_MS)).toBe('link_lost');
   });
 
   it('says where the card does not answer, and leaves nothing open', async () => {
