@@ -4,11 +4,11 @@ use alloc::string::{String, ToString as _};
 use core::fmt;
 
 use serde::ser::{
-    Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
-    SerializeTuple, Serializer,
+    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-/// It holds what is not written: a floating-point number, bytes, a tuple with a name.
+/// It holds a floating-point number, or an object whose keys are neither texts nor integers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NotWritten;
 
@@ -20,25 +20,46 @@ impl fmt::Display for NotWritten {
 
 impl core::error::Error for NotWritten {}
 
-impl serde::ser::Error for NotWritten {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self
+/// What serde's code is told: nothing ever fails, so it carries no way out after each part. What cannot be
+/// written is remembered instead.
+#[derive(Debug)]
+enum Never {}
+
+impl fmt::Display for Never {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
     }
 }
 
-type Written = Result<(), NotWritten>;
+impl core::error::Error for Never {}
+
+impl serde::ser::Error for Never {
+    #[expect(clippy::panic, reason = "no type of ours refuses to be written")]
+    fn custom<T: fmt::Display>(why: T) -> Self {
+        panic!("{why}")
+    }
+}
+
+type Written = Result<(), Never>;
 
 /// Writes as `serde_json::to_string` does.
 ///
 /// # Errors
-/// It holds a floating-point number, bytes or a tuple with a name.
+/// It holds a floating-point number, or an object whose keys are neither texts nor integers.
 pub fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String, NotWritten> {
-    let mut writer = Writer(String::new());
-    value.serialize(&mut writer)?;
-    Ok(writer.0)
+    let mut writer = Writer::default();
+    let Ok(()) = value.serialize(&mut writer);
+    if writer.has_failed {
+        return Err(NotWritten);
+    }
+    Ok(writer.out)
 }
 
-struct Writer(String);
+#[derive(Default)]
+struct Writer {
+    out: String,
+    has_failed: bool,
+}
 
 impl Writer {
     #[expect(
@@ -47,15 +68,15 @@ impl Writer {
     )]
     #[inline(never)]
     fn push(&mut self, text: &str) -> Written {
-        self.0.push_str(text);
+        self.out.push_str(text);
         Ok(())
     }
 
     /// A comma where something stands before it in the same list or object.
     #[inline(never)]
     fn next(&mut self) {
-        if !self.0.ends_with(['[', '{']) {
-            self.0.push(',');
+        if !self.out.ends_with(['[', '{']) {
+            self.out.push(',');
         }
     }
 
@@ -63,30 +84,40 @@ impl Writer {
     fn key(&mut self, key: &str) {
         self.next();
         self.text(key);
-        self.0.push(':');
+        self.out.push(':');
     }
 
     #[inline(never)]
     fn text(&mut self, text: &str) {
-        self.0.push('"');
+        self.out.push('"');
         for letter in text.chars() {
             match letter {
-                '"' | '\\' => self.0.extend(['\\', letter]),
-                '\u{8}' => self.0.push_str("\\b"),
-                '\t' => self.0.push_str("\\t"),
-                '\n' => self.0.push_str("\\n"),
-                '\u{c}' => self.0.push_str("\\f"),
-                '\r' => self.0.push_str("\\r"),
+                '"' | '\\' => self.out.extend(['\\', letter]),
+                '\u{8}' => self.out.push_str("\\b"),
+                '\t' => self.out.push_str("\\t"),
+                '\n' => self.out.push_str("\\n"),
+                '\u{c}' => self.out.push_str("\\f"),
+                '\r' => self.out.push_str("\\r"),
                 '\0'..='\u{1f}' => {
                     let digit =
                         |shift: u32| char::from_digit((u32::from(letter) >> shift) & 0xf, 16);
-                    self.0.push_str("\\u00");
-                    self.0.extend([digit(4), digit(0)].into_iter().flatten());
+                    self.out.push_str("\\u00");
+                    self.out.extend([digit(4), digit(0)].into_iter().flatten());
                 }
-                _ => self.0.push(letter),
+                _ => self.out.push(letter),
             }
         }
-        self.0.push('"');
+        self.out.push('"');
+    }
+
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "serde's methods give what it gives"
+    )]
+    #[cold]
+    fn fail(&mut self) -> Written {
+        self.has_failed = true;
+        Ok(())
     }
 
     #[inline(never)]
@@ -109,22 +140,13 @@ macro_rules! numbers {
     )+};
 }
 
-/// Methods that take what is not written.
-macro_rules! refused {
-    ($($method:ident($refused:ty),)+) => {$(
-        fn $method(self, _: $refused) -> Written {
-            Err(NotWritten)
-        }
-    )+};
-}
-
 impl Serializer for &mut Writer {
     type Ok = ();
-    type Error = NotWritten;
+    type Error = Never;
     type SerializeSeq = Self;
     type SerializeTuple = Self;
-    type SerializeTupleStruct = Impossible<(), NotWritten>;
-    type SerializeTupleVariant = Impossible<(), NotWritten>;
+    type SerializeTupleStruct = Self;
+    type SerializeTupleVariant = Self;
     type SerializeMap = Self;
     type SerializeStruct = Self;
     type SerializeStructVariant = Self;
@@ -140,7 +162,17 @@ impl Serializer for &mut Writer {
         serialize_u64(u64) => unsigned,
     }
 
-    refused! { serialize_f32(f32), serialize_f64(f64), serialize_bytes(&[u8]), }
+    fn serialize_f32(self, _: f32) -> Written {
+        self.fail()
+    }
+
+    fn serialize_f64(self, _: f64) -> Written {
+        self.fail()
+    }
+
+    fn serialize_bytes(self, bytes: &[u8]) -> Written {
+        self.collect_seq(bytes)
+    }
 
     fn serialize_bool(self, value: bool) -> Written {
         self.push(if value { "true" } else { "false" })
@@ -195,42 +227,40 @@ impl Serializer for &mut Writer {
         variant: &'static str,
         value: &T,
     ) -> Written {
-        self.0.push('{');
+        self.out.push('{');
         SerializeStruct::serialize_field(&mut &mut *self, variant, value)?;
         self.push("}")
     }
 
-    fn serialize_seq(self, _len: Option<usize>) -> Result<Self, NotWritten> {
+    fn serialize_seq(self, _len: Option<usize>) -> Result<Self, Never> {
         self.push("[").map(|()| self)
     }
 
-    fn serialize_tuple(self, _len: usize) -> Result<Self, NotWritten> {
+    fn serialize_tuple(self, _len: usize) -> Result<Self, Never> {
         self.serialize_seq(None)
     }
 
-    fn serialize_tuple_struct(
-        self,
-        _name: &'static str,
-        _len: usize,
-    ) -> Result<Self::SerializeTupleStruct, NotWritten> {
-        Err(NotWritten)
+    fn serialize_tuple_struct(self, _name: &'static str, _len: usize) -> Result<Self, Never> {
+        self.serialize_seq(None)
     }
 
     fn serialize_tuple_variant(
         self,
         _name: &'static str,
         _nth: u32,
-        _variant: &'static str,
+        variant: &'static str,
         _len: usize,
-    ) -> Result<Self::SerializeTupleVariant, NotWritten> {
-        Err(NotWritten)
+    ) -> Result<Self, Never> {
+        self.out.push('{');
+        self.key(variant);
+        self.serialize_seq(None)
     }
 
-    fn serialize_map(self, _len: Option<usize>) -> Result<Self, NotWritten> {
+    fn serialize_map(self, _len: Option<usize>) -> Result<Self, Never> {
         self.push("{").map(|()| self)
     }
 
-    fn serialize_struct(self, _name: &'static str, _len: usize) -> Result<Self, NotWritten> {
+    fn serialize_struct(self, _name: &'static str, _len: usize) -> Result<Self, Never> {
         self.serialize_map(None)
     }
 
@@ -240,8 +270,8 @@ impl Serializer for &mut Writer {
         _nth: u32,
         variant: &'static str,
         _len: usize,
-    ) -> Result<Self, NotWritten> {
-        self.0.push('{');
+    ) -> Result<Self, Never> {
+        self.out.push('{');
         self.key(variant);
         self.serialize_map(None)
     }
@@ -249,7 +279,7 @@ impl Serializer for &mut Writer {
 
 impl SerializeSeq for &mut Writer {
     type Ok = ();
-    type Error = NotWritten;
+    type Error = Never;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
         self.next();
@@ -263,7 +293,7 @@ impl SerializeSeq for &mut Writer {
 
 impl SerializeTuple for &mut Writer {
     type Ok = ();
-    type Error = NotWritten;
+    type Error = Never;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
         SerializeSeq::serialize_element(self, value)
@@ -274,29 +304,56 @@ impl SerializeTuple for &mut Writer {
     }
 }
 
+impl SerializeTupleStruct for &mut Writer {
+    type Ok = ();
+    type Error = Never;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        SerializeSeq::serialize_element(self, value)
+    }
+
+    fn end(self) -> Written {
+        self.push("]")
+    }
+}
+
+impl SerializeTupleVariant for &mut Writer {
+    type Ok = ();
+    type Error = Never;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        SerializeSeq::serialize_element(self, value)
+    }
+
+    fn end(self) -> Written {
+        self.push("]}")
+    }
+}
+
 impl SerializeMap for &mut Writer {
     type Ok = ();
-    type Error = NotWritten;
+    type Error = Never;
 
     /// A key is text, also where a map has numbers for keys.
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Written {
-        let mut text = Writer(String::new());
+        let mut text = Writer::default();
         key.serialize(&mut text)?;
-        match text.0.as_bytes().first() {
+        self.has_failed |= text.has_failed;
+        match text.out.as_bytes().first() {
             Some(b'"') => {
                 self.next();
-                self.push(&text.0)
+                self.push(&text.out)
             }
             Some(b'-' | b'0'..=b'9') => {
                 self.next();
-                self.serialize_str(&text.0)
+                self.serialize_str(&text.out)
             }
-            _ => Err(NotWritten),
+            _ => self.fail(),
         }
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
-        self.0.push(':');
+        self.out.push(':');
         value.serialize(&mut **self)
     }
 
@@ -307,7 +364,7 @@ impl SerializeMap for &mut Writer {
 
 impl SerializeStruct for &mut Writer {
     type Ok = ();
-    type Error = NotWritten;
+    type Error = Never;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Written {
         self.key(key);
@@ -321,7 +378,7 @@ impl SerializeStruct for &mut Writer {
 
 impl SerializeStructVariant for &mut Writer {
     type Ok = ();
-    type Error = NotWritten;
+    type Error = Never;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Written {
         SerializeStruct::serialize_field(self, key, value)

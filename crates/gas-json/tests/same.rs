@@ -453,6 +453,15 @@ proptest! {
     }
 }
 
+#[derive(Serialize)]
+struct Pair(u8, Option<u8>);
+
+#[derive(Serialize)]
+enum Both {
+    None,
+    Two(u8, &'static str),
+}
+
 /// What is not read as integers is not written either.
 #[test]
 fn what_is_written_is_written_alike() {
@@ -478,7 +487,9 @@ fn what_is_written_is_written_alike() {
     written_alike(&BTreeMap::from([(7_u32, "x"), (8, "[")]));
     written_alike(&BTreeMap::from([("a\"", BTreeMap::<String, u8>::new())]));
     written_alike(&BTreeMap::from([(-7_i64, u64::MAX)]));
+    written_alike(&(Pair(1, None), Both::Two(2, "x"), Both::None));
     assert!(gas_json::to_string(&1.5).is_err());
+    assert!(gas_json::to_string(&[Some(1.5_f32)]).is_err());
     assert!(gas_json::to_string(&BTreeMap::from([([1], 2)])).is_err());
 }
 
