@@ -17,9 +17,9 @@ export const core = { profile: () => JSON.stringify(IDS) };
 
 export const WORDS: ChooserWords = { scanning: '', cancel: '', availableDevices: '', noDeviceFound: '' };
 
-/** Longer than anything may take that is not asked of the user, ms. */
 /** A failure may turn out to be the link's end within this, ms. */
 export const REASON_MS = 500;
+/** Longer than anything may take that is not asked of the user, ms. */
 const LONG_MS = 20_000;
 /** Longest that a link takes to end when nobody says that it has. */
 const END_MS = 10_000;
