@@ -1,13 +1,30 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { VitePWA } from 'vite-plugin-pwa';
-import { defineConfig, loadEnv } from 'vite';
+import { type Plugin, defineConfig, loadEnv } from 'vite';
 
 // In development the cloud answers what the page asks.
 const { PILOTLIGHT_CLOUD: cloud = 'http://127.0.0.1:8080' } = loadEnv('development', '.', 'PILOTLIGHT_');
 
+/** The core is the largest of the first load, and its script would ask for it only once it runs: two round trips late. */
+const coreAtOnce: Plugin = {
+  name: 'core-at-once',
+  transformIndexHtml: {
+    order: 'post',
+    handler: (_html, { bundle }) =>
+      Object.keys(bundle ?? {})
+        .filter((name) => name.endsWith('.wasm'))
+        .map((name) => ({
+          tag: 'link',
+          attrs: { rel: 'preload', as: 'fetch', type: 'application/wasm', crossorigin: true, href: `/${name}` },
+          injectTo: 'head',
+        })),
+  },
+};
+
 export default defineConfig({
   plugins: [
     svelte(),
+    coreAtOnce,
     VitePWA({
       // A page that delivers is never reloaded under it: the user is asked.
       registerType: 'prompt',

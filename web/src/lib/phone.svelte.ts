@@ -89,11 +89,11 @@ export class Phone {
 
   /** Starts: the first time it needs the cloud, for the keys with which everything is checked. */
   static async start(radio: Radio): Promise<Phone> {
-    await startCore();
     const store = await Store.open();
+    // At the same time: the first visit waits for both.
+    const [keys] = await Promise.all([store.setting('keys', () => Cloud.keys()), startCore()]);
     const secret = await store.setting('phone_key', () => Array.from(random(32)));
     const cloud = new Cloud(new PhoneKey(Uint8Array.from(secret)));
-    const keys = await store.setting('keys', () => cloud.keys());
     const phone = new Phone(store, cloud, new Trust(keys), radio);
     await phone.#load();
     void navigator.storage?.persist?.();
