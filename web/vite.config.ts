@@ -1,6 +1,6 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { VitePWA } from 'vite-plugin-pwa';
-import { type Rolldown, defineConfig, loadEnv } from 'vite';
+import { type Plugin, type Rolldown, defineConfig, loadEnv } from 'vite';
 
 // In development the cloud answers what the page asks.
 const { PILOTLIGHT_CLOUD: cloud = 'http://127.0.0.1:8080' } = loadEnv('development', '.', 'PILOTLIGHT_');
@@ -13,9 +13,26 @@ function isFirst(id: string, graph: Rolldown.ChunkingContext, seen = new Set<str
   return module.isEntry || module.importers.some((importer) => isFirst(importer, graph, seen));
 }
 
+/** The core is the largest of the first load, and its script would ask for it only once it runs: two round trips late. */
+const coreAtOnce: Plugin = {
+  name: 'core-at-once',
+  transformIndexHtml: {
+    order: 'post',
+    handler: (_html, { bundle }) =>
+      Object.keys(bundle ?? {})
+        .filter((name) => name.endsWith('.wasm'))
+        .map((name) => ({
+          tag: 'link',
+          attrs: { rel: 'preload', as: 'fetch', type: 'application/wasm', crossorigin: true, href: `/${name}` },
+          injectTo: 'head',
+        })),
+  },
+};
+
 export default defineConfig({
   plugins: [
     svelte(),
+    coreAtOnce,
     VitePWA({
       // A page that delivers is never reloaded under it: the user is asked.
       registerType: 'prompt',

@@ -41,10 +41,10 @@ export class Front {
         outgoing.removeHeader('connection');
         if (change) {
           void text(answer).then((whole) => {
-            const others = { ...answer.headers };
-            delete others.etag;
-            delete others['content-length'];
-            outgoing.writeHead(answer.statusCode ?? 502, others).end(change(whole));
+            const others = Object.entries(answer.headers).filter(
+              ([name]) => !['etag', 'content-length'].includes(name),
+            );
+            outgoing.writeHead(answer.statusCode ?? 502, Object.fromEntries(others)).end(change(whole));
           });
           return;
         }

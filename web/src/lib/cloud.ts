@@ -34,8 +34,9 @@ export class Cloud {
 
   constructor(private readonly key: PhoneKey) {}
 
-  keys(): Promise<string> {
-    return this.#text('GET', '/v1/keys');
+  /** Asked for without a phone's key. */
+  static keys(): Promise<string> {
+    return send('GET', '/v1/keys', undefined, {});
   }
 
   async nonce(meter: string): Promise<string> {
@@ -112,42 +113,42 @@ export class Cloud {
   #signed(method: string, path: string, body?: object): Promise<string> {
     const json = body && JSON.stringify(body);
     const header = this.key.header(method, path, new TextEncoder().encode(json ?? ''), Date.now());
-    return this.#send(method, path, json, { 'Pilotlight-Phone': header });
+    return send(method, path, json, { 'Pilotlight-Phone': header });
   }
 
   #text(method: string, path: string, body?: object, signal?: AbortSignal): Promise<string> {
-    return this.#send(method, path, body && JSON.stringify(body), {}, signal);
+    return send(method, path, body && JSON.stringify(body), {}, signal);
   }
+}
 
-  async #send(
-    method: string,
-    path: string,
-    json: string | undefined,
-    headers: Record<string, string>,
-    signal?: AbortSignal,
-  ): Promise<string> {
-    const limit = AbortSignal.timeout(ANSWER_MS);
-    const request: RequestInit = {
-      method,
-      headers: json ? { ...headers, 'Content-Type': 'application/json' } : headers,
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
-      cache: 'no-store',
-    };
-    if (json) request.body = json;
-    let status: number;
-    let text: string;
-    try {
-      const response = await fetch(path, request);
-      status = response.status;
-      text = await response.text();
-    } catch (error) {
-      throw new CloudError('unreachable', undefined, error);
-    }
-    if (status >= 200 && status < 300) return text;
-    const problem = problemIn(text);
-    if (!problem) throw new CloudError('unreachable', undefined, new Error(`HTTP ${status}`));
-    throw new CloudError(status >= 500 || status === 429 ? 'not_now' : 'refused', problem);
+async function send(
+  method: string,
+  path: string,
+  json: string | undefined,
+  headers: Record<string, string>,
+  signal?: AbortSignal,
+): Promise<string> {
+  const limit = AbortSignal.timeout(ANSWER_MS);
+  const request: RequestInit = {
+    method,
+    headers: json ? { ...headers, 'Content-Type': 'application/json' } : headers,
+    signal: signal ? AbortSignal.any([signal, limit]) : limit,
+    cache: 'no-store',
+  };
+  if (json) request.body = json;
+  let status: number;
+  let text: string;
+  try {
+    const response = await fetch(path, request);
+    status = response.status;
+    text = await response.text();
+  } catch (error) {
+    throw new CloudError('unreachable', undefined, error);
   }
+  if (status >= 200 && status < 300) return text;
+  const problem = problemIn(text);
+  if (!problem) throw new CloudError('unreachable', undefined, new Error(`HTTP ${status}`));
+  throw new CloudError(status >= 500 || status === 429 ? 'not_now' : 'refused', problem);
 }
 
 function vendPath(id: string): string {

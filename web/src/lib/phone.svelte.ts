@@ -101,11 +101,11 @@ export class Phone {
 
   /** Starts: the first time it needs the cloud, for the keys with which everything is checked. */
   static async start(here: Promise<Radio>): Promise<Phone> {
-    const [radio] = await Promise.all([here, startCore()]);
     const store = await Store.open();
+    // At the same time: the first visit waits for all of them.
+    const [keys, radio] = await Promise.all([store.setting('keys', () => Cloud.keys()), here, startCore()]);
     const secret = await store.setting('phone_key', () => Array.from(random(32)));
     const cloud = new Cloud(new PhoneKey(Uint8Array.from(secret)));
-    const keys = await store.setting('keys', () => cloud.keys());
     const phone = new Phone(store, cloud, new Trust(keys), radio);
     await phone.#load();
     void navigator.storage?.persist?.();
