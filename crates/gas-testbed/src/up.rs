@@ -12,11 +12,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Keeps everything running until Ctrl-C.
 pub(crate) async fn up(dir: &Path, settings: Settings, browser: bool) -> anyhow::Result<()> {
     let mut run = Run::setup(dir, settings).await?;
+    run.add(&[Part::Bridge]).await?;
     if browser {
         run.add(&Part::BROWSER_RADIO).await?;
     }
     start_all(&mut run).await?;
     how_to_go_on(&run)?;
+    show(&format!(
+        "\nThe phone's page with the demo card, in any browser on this machine, without Bluetooth:\n  {}",
+        run.demo_link()?
+    ))?;
     if browser {
         show(&format!(
             "\nA browser on this radio:\n  DBUS_SYSTEM_BUS_ADDRESS={} chromium --enable-blink-features=WebBluetooth",
