@@ -87,10 +87,11 @@ export class Phone {
     });
   }
 
-  /** Starts: the first time it needs the cloud, for the keys with which everything is checked. */
-  static async start(radio: Radio): Promise<Phone> {
+  /** Starts: the first time it needs the cloud, for the keys with which everything is checked. `memory` is the name of
+   * what it remembers. */
+  static async start(radio: Radio, memory?: string): Promise<Phone> {
     await startCore();
-    const store = await Store.open();
+    const store = await Store.open(memory);
     const secret = await store.setting('phone_key', () => Array.from(random(32)));
     const cloud = new Cloud(new PhoneKey(Uint8Array.from(secret)));
     const keys = await store.setting('keys', () => cloud.keys());

@@ -40,8 +40,8 @@ interface Schema extends DBSchema {
 export class Store {
   private constructor(private readonly db: IDBPDatabase<Schema>) {}
 
-  static async open(): Promise<Store> {
-    const db = await openDB<Schema>('pilotlight', 1, {
+  static async open(name = 'pilotlight'): Promise<Store> {
+    const db = await openDB<Schema>(name, 1, {
       upgrade(db) {
         db.createObjectStore('settings');
         db.createObjectStore('meters', { keyPath: 'meter' });
