@@ -10,9 +10,9 @@ import { chromium } from 'playwright-core';
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const SMALL_PHONE = { width: 360, height: 640 };
+/** Off by default on Linux. */
+const BLUETOOTH = '--enable-blink-features=WebBluetooth';
 const FLAGS = [
-  // Off by default on Linux.
-  '--enable-blink-features=WebBluetooth',
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',
@@ -45,21 +45,22 @@ export class Browser {
    * @param {object} [options]
    * @param {string} [options.profile] A folder for a browser that comes back ({@link Household.folder}); otherwise a new
    *   one. Either goes with the household.
+   * @param {boolean} [options.bluetooth] Whether this browser has Bluetooth at all.
    * @param {string} [options.locale] What the phone speaks.
    * @param {{ width: number, height: number }} [options.viewport]
    */
-  static async launch(household, { profile, locale = 'zh-CN', viewport = SMALL_PHONE } = {}) {
+  static async launch(household, { profile, bluetooth = true, locale = 'zh-CN', viewport = SMALL_PHONE } = {}) {
     const temporary = await household.folder('temporary');
     const context = await chromium.launchPersistentContext(profile ?? (await household.folder('browser')), {
       executablePath,
       headless: true,
-      args: FLAGS,
+      args: bluetooth ? [BLUETOOTH, ...FLAGS] : FLAGS,
       artifactsDir: temporary,
       // No session bus: Chromium would start one, and look there for a keyring.
       env: {
         ...process.env,
         TMPDIR: temporary,
-        DBUS_SYSTEM_BUS_ADDRESS: household.facts.bus,
+        DBUS_SYSTEM_BUS_ADDRESS: bluetooth ? household.facts.bus : 'disabled:',
         DBUS_SESSION_BUS_ADDRESS: 'disabled:',
       },
       viewport,
