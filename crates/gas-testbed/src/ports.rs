@@ -103,6 +103,23 @@ mod tests {
     }
 
     #[test]
+    fn what_came_later_gets_its_port_and_the_others_keep_theirs() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ports.json");
+        let first = Ports::read_or_choose(&file, &["cloud"]).unwrap();
+        let then = Ports::read_or_choose(&file, &["cloud", "bridge"]).unwrap();
+        assert_eq!(
+            then.address("cloud").unwrap(),
+            first.address("cloud").unwrap()
+        );
+        assert_ne!(
+            then.address("bridge").unwrap(),
+            first.address("cloud").unwrap()
+        );
+        assert_eq!(Ports::read_or_choose(&file, &["bridge"]).unwrap(), then);
+    }
+
+    #[test]
     fn a_file_that_makes_no_sense_is_not_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("ports.json");

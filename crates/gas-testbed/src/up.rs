@@ -18,10 +18,6 @@ pub(crate) async fn up(dir: &Path, settings: Settings, browser: bool) -> anyhow:
     }
     start_all(&mut run).await?;
     how_to_go_on(&run)?;
-    show(&format!(
-        "\nThe phone's page with the demo card, in any browser on this machine, without Bluetooth:\n  {}",
-        run.demo_link()?
-    ))?;
     if browser {
         show(&format!(
             "\nA browser on this radio:\n  DBUS_SYSTEM_BUS_ADDRESS={} chromium --enable-blink-features=WebBluetooth",
@@ -62,6 +58,10 @@ fn how_to_go_on(run: &Run) -> anyhow::Result<()> {
     for part in [Part::Cloud, Part::Company, Part::Pay, Part::Provider] {
         show(&format!("{:<28} {}", part.title(), run.url(part)?))?;
     }
+    show(&format!(
+        "\nThe phone's page with the demo card, in any browser on this machine, without Bluetooth:\n  {}",
+        run.demo_link()?
+    ))?;
     let pilotlight = run.pilotlight_words();
     show("\nIn another terminal:")?;
     for words in [
