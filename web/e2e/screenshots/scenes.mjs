@@ -184,6 +184,21 @@ export const scenes = [
       await page.waitForSelector('[data-chooser]');
     },
   },
+  {
+    name: 'demo-receipt-picture',
+    data: data([accepted]),
+    path: '#/demo',
+    bluetooth: 'none',
+    inReach: [],
+    sees: '[data-screen="home"]',
+    then: async (page) => {
+      await page.evaluate((hash) => void (location.hash = hash), `/receipt/${accepted.vend_id}`);
+      await page.waitForSelector('[data-action="share"]');
+      await page.evaluate(showWhatIsShared);
+      await tap(page, 'share');
+      await page.waitForSelector('img[data-shared]');
+    },
+  },
   { name: 'home', data: data([accepted, waiting]), sees: '[data-screen="home"]' },
   {
     name: 'home-month',
