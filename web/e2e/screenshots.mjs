@@ -27,6 +27,8 @@ const TYPES = /** @type {Record<string, string>} */ ({
 const POLICY =
   "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; " +
   "connect-src 'self'; manifest-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'";
+/** Where no bridge is. */
+const BRIDGE = 'ws://127.0.0.1:1';
 const SIZES = { phone: { width: 360, height: 640 }, desk: { width: 1280, height: 800 } };
 
 const { values, positionals } = parseArgs({
@@ -109,10 +111,17 @@ async function take(scene, name, options) {
     await page.clock.setFixedTime(NOW);
     await page.addInitScript(bluetooth, scene.bluetooth ?? 'waits');
     await page.route('**/v1/**', (route) => scene.cloud?.(route) ?? route.abort());
+    const { inReach } = scene;
+    if (inReach) {
+      await page.route('**/v1/bridge', (route) => route.fulfill({ json: { origin: BRIDGE } }));
+      await page.routeWebSocket(`${BRIDGE}/v1/card`, (socket) => {
+        socket.onMessage(() => socket.send(JSON.stringify({ event: 'cards', cards: inReach })));
+      });
+    }
     if (scene.data) {
       await page.route('**/fill', (route) => route.fulfill({ contentType: 'text/html', body: '<title>fill</title>' }));
       await page.goto(`${origin}/fill`);
-      await page.evaluate(fill, scene.data);
+      await page.evaluate(fill, { ...scene.data, memory: scene.inReach ? 'pilotlight-demo' : 'pilotlight' });
     }
     await page.goto(`${origin}/${scene.path ?? ''}`);
     await page.waitForSelector(scene.sees);
@@ -163,10 +172,10 @@ function bluetooth(kind) {
   else delete (/** @type {any} */ (Navigator.prototype).bluetooth);
 }
 
-/** In the page: what the store holds. @param {import('./screenshots/scenes.mjs').Data} data */
-function fill({ keys, meters, topUps }) {
+/** In the page: what the store holds. @param {import('./screenshots/scenes.mjs').Data & { memory: string }} data */
+function fill({ keys, meters, topUps, memory }) {
   return new Promise((resolve, reject) => {
-    const opening = indexedDB.open('pilotlight', 1);
+    const opening = indexedDB.open(memory, 1);
     opening.onupgradeneeded = () => {
       opening.result.createObjectStore('settings');
       opening.result.createObjectStore('meters', { keyPath: 'meter' });

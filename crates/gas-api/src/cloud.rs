@@ -8,6 +8,14 @@ use crate::company::BelievedState;
 use crate::pay::{PaymentRequest, Presentation};
 use crate::{Digest, HexBytes, Jws, PublicKeyHex, Want};
 
+/// `GET /v1/bridge`: the bridge to a demo card, for a page that its visitor has asked for a demo.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DemoBridge {
+    /// Where it is, like `wss://bridge.example`: a WebSocket is opened at its path `/v1/card`.
+    pub origin: String,
+}
+
 /// `POST /v1/nonces`: an ask message for one meter. With a phone key, the status that answers it can
 /// enrol that phone.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -8,6 +8,8 @@ use gas_http::{AccessKey, AccessKeyError, PrivateFileError, create_private_dir};
 use gas_statement::VerifyingKey;
 use serde::{Deserialize, Serialize};
 
+use crate::bridge::BridgeOrigin;
+
 /// `config.json`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +26,10 @@ pub struct Config {
     /// Our own reverse proxies, whose `X-Forwarded-For` says who asks. Nobody else's is believed.
     #[serde(default)]
     pub trusted_proxies: Vec<IpAddr>,
+    /// The bridge through which a visitor without Bluetooth uses the page with a demo card. Never one to a
+    /// household's card: who uses it is taken for somebody at the meter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demo_bridge: Option<BridgeOrigin>,
 }
 
 /// A server that the cloud calls.
@@ -189,6 +195,7 @@ mod tests {
             pay: server(PAY_KEY_FILE),
             rate_limit: RateLimit::default(),
             trusted_proxies: Vec::new(),
+            demo_bridge: None,
         };
         fs::write(
             folder.join("config.json"),

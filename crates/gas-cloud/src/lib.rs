@@ -11,6 +11,7 @@
 //! waiting and the outboxes' runners around both.
 #![forbid(unsafe_code)]
 
+mod bridge;
 mod client;
 mod cloud;
 mod compress;
@@ -28,6 +29,7 @@ mod server;
 mod streams;
 mod view;
 
+pub use bridge::{BridgeOrigin, BridgeOriginError};
 pub use cloud::{Cloud, Parts};
 pub use config::{Config, ConfigError, Init, RateLimit, ServerConfig, Setup, init};
 pub use outbox::Dispatch;

@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::HeaderValue;
 use ed25519_dalek::VerifyingKey;
 use gas_http::{BoxError, Clock, OutboxRunner, Peer, Stop};
 use gas_store::StoreError;
@@ -11,11 +12,12 @@ use gas_vend::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+use crate::bridge::BridgeOrigin;
 use crate::cloud::{Cloud, Parts};
 use crate::config::Setup;
 use crate::http_peers::{HttpCompany, HttpPay};
 use crate::outbox::Dispatch;
-use crate::page::Page;
+use crate::page::{self, Page};
 use crate::problems::LiveError;
 use crate::rate::Rate;
 use crate::routes;
@@ -28,6 +30,9 @@ pub struct Server {
     pub(crate) webhook_key: VerifyingKey,
     pub(crate) rate: Rate,
     pub(crate) page: Page,
+    /// What may run in the page and whom it may ask.
+    pub(crate) policy: HeaderValue,
+    pub(crate) demo_bridge: Option<BridgeOrigin>,
     pub(crate) streams: Streams,
     pub(crate) trusted_proxies: Vec<IpAddr>,
     clock: Clock,
@@ -78,6 +83,9 @@ impl Server {
             webhook_key,
             rate: Rate::new(config.rate_limit),
             page,
+            policy: page::policy(config.demo_bridge.as_ref())
+                .map_err(|error| StartError::Config(error.into()))?,
+            demo_bridge: config.demo_bridge.clone(),
             streams: Streams::new(),
             trusted_proxies: config.trusted_proxies.clone(),
             clock,

@@ -34,6 +34,8 @@ pub enum AccessRule {
     Phone,
     /// The payment server. The route itself verifies its [`webhook`](crate::webhook) signature.
     PaymentServer,
+    /// A page of an origin that was named. The route itself looks at the `Origin` that the browser tells.
+    Page,
 }
 
 /// One row of a server's table of routes: what can be asked, and by whom.
@@ -185,7 +187,8 @@ fn guarded<S: Clone + Send + Sync + 'static>(
         AccessRule::Public
         | AccessRule::Provider
         | AccessRule::Phone
-        | AccessRule::PaymentServer => to,
+        | AccessRule::PaymentServer
+        | AccessRule::Page => to,
     }
 }
 

@@ -25,11 +25,13 @@ pub enum Part {
     NeighbourCard,
     /// The browser's Bluetooth: BlueZ's face on the bus, a host of the radio below.
     Bluez,
+    /// The bridge between a page in a browser without Bluetooth and the radio.
+    Bridge,
 }
 
 impl Part {
     /// All of them, in the order in which they start.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Provider,
         Self::Company,
         Self::Pay,
@@ -41,6 +43,7 @@ impl Part {
         Self::Card,
         Self::NeighbourCard,
         Self::Bluez,
+        Self::Bridge,
     ];
 
     /// One household and all servers: what runs unless told otherwise.
@@ -75,6 +78,7 @@ impl Part {
             Self::Card => "card",
             Self::NeighbourCard => "neighbour-card",
             Self::Bluez => "bluez",
+            Self::Bridge => "bridge",
         }
     }
 
@@ -99,11 +103,12 @@ impl Part {
             Self::Card => "card",
             Self::NeighbourCard => "neighbour's card",
             Self::Bluez => "browser's Bluetooth",
+            Self::Bridge => "bridge to the demo card",
         }
     }
 
     /// Whether others must be ready before it can start: a card opens the radio and its meter's port, the
-    /// browser's Bluetooth the radio and the bus.
+    /// browser's Bluetooth the radio and the bus. The bridge reaches the radio when a page asks it to.
     pub(crate) const fn needs_others(self) -> bool {
         match self {
             Self::Card | Self::NeighbourCard | Self::Bluez => true,
@@ -114,7 +119,8 @@ impl Part {
             | Self::Radio
             | Self::Bus
             | Self::Meter
-            | Self::NeighbourMeter => false,
+            | Self::NeighbourMeter
+            | Self::Bridge => false,
         }
     }
 
@@ -131,7 +137,8 @@ impl Part {
             | Self::NeighbourMeter
             | Self::Card
             | Self::NeighbourCard
-            | Self::Bluez => read_ready,
+            | Self::Bluez
+            | Self::Bridge => read_ready,
         }
     }
 }

@@ -18,7 +18,9 @@ use crate::ports::Ports;
 const PORTS_FILE: &str = "ports.json";
 
 /// What listens, and has a port for the life of the run directory.
-const LISTENERS: [&str; 6] = ["provider", "company", "pay", "cloud", "hci", "faults"];
+const LISTENERS: [&str; 7] = [
+    "provider", "company", "pay", "cloud", "hci", "faults", "bridge",
+];
 
 /// With which the gas company's desk asks it for refunds, in the run directory.
 const DESK_KEY_FILE: &str = "desk.access-key";
@@ -121,8 +123,8 @@ impl Site {
     /// their configurations. Run again, it changes nothing but settings.
     pub(crate) async fn prepare(&self, parts: &[Part]) -> anyhow::Result<()> {
         let any = |of: &[Part]| parts.iter().any(|part| of.contains(part));
-        if any(&[Part::Company, Part::Pay, Part::Cloud]) {
-            self.prepare_servers().await?;
+        if any(&[Part::Company, Part::Pay, Part::Cloud, Part::Bridge]) {
+            self.prepare_servers(any(&[Part::Bridge])).await?;
         } else if any(&[Part::Provider]) {
             self.init(Part::Provider).await?;
         }
@@ -134,7 +136,8 @@ impl Site {
         Ok(())
     }
 
-    async fn prepare_servers(&self) -> anyhow::Result<()> {
+    /// The cloud names the bridge to the page where there is to be one.
+    async fn prepare_servers(&self, with_bridge: bool) -> anyhow::Result<()> {
         self.init(Part::Provider).await?;
         let company = self.init(Part::Company).await?;
         let company_key = public_key(&company)?;
@@ -178,22 +181,23 @@ impl Site {
                 },
             }),
         )?;
-        self.configure(
-            Part::Cloud,
-            &json!({
-                "listen": self.address("cloud")?,
-                "company": {
-                    "url": self.url("company")?,
-                    "access_key_file": "company.access-key",
-                    "public_key": company_key,
-                },
-                "pay": {
-                    "url": self.url("pay")?,
-                    "access_key_file": "pay.access-key",
-                    "public_key": pay_key,
-                },
-            }),
-        )?;
+        let mut cloud_config = json!({
+            "listen": self.address("cloud")?,
+            "company": {
+                "url": self.url("company")?,
+                "access_key_file": "company.access-key",
+                "public_key": company_key,
+            },
+            "pay": {
+                "url": self.url("pay")?,
+                "access_key_file": "pay.access-key",
+                "public_key": pay_key,
+            },
+        });
+        if with_bridge {
+            cloud_config["demo_bridge"] = format!("ws://{}", self.address("bridge")?).into();
+        }
+        self.configure(Part::Cloud, &cloud_config)?;
         write_config(
             &self.phone_dir(),
             &json!({
@@ -262,6 +266,7 @@ impl Site {
             Part::Radio => return self.radio(),
             Part::Bus => return self.bus(),
             Part::Bluez => return self.bluez(),
+            Part::Bridge => return self.bridge(),
         };
         let mut command = self.program(program);
         command.arg(word).arg("--data-dir").arg(self.dir(part));
@@ -375,6 +380,21 @@ impl Site {
         Ok(command)
     }
 
+    fn bridge(&self) -> anyhow::Result<Command> {
+        let mut command = self.program("gas-bridge");
+        command
+            .arg("serve")
+            .arg("--data-dir")
+            .arg(self.dir(Part::Bridge));
+        command.args(["--hci", &format!("tcp:{}", self.address("hci")?)]);
+        command.args(["--listen", &self.address("bridge")?]);
+        let port = self.ports.address("cloud")?.port();
+        for host in ["127.0.0.1", "localhost"] {
+            command.args(["--page-origin", &format!("http://{host}:{port}")]);
+        }
+        Ok(command)
+    }
+
     fn radio(&self) -> anyhow::Result<Command> {
         let mut command = self.python("testbed/radio.py")?;
         for (option, name) in [("--hci", "hci"), ("--faults", "faults")] {
@@ -422,7 +442,8 @@ impl Site {
             | Part::NeighbourMeter
             | Part::Card
             | Part::NeighbourCard
-            | Part::Bluez => return Ok(Value::Null),
+            | Part::Bluez
+            | Part::Bridge => return Ok(Value::Null),
         };
         let mut command = self.program(program);
         command.arg("init").arg("--data-dir").arg(self.dir(part));

@@ -17,35 +17,53 @@ const TRIES: usize = 200;
 pub(crate) struct Ports(BTreeMap<String, u16>);
 
 impl Ports {
-    /// Reads the ports from `file`, or chooses a free one for each of `names` and saves them there.
+    /// Reads the ports from `file`; chooses a free one for each of `names` that has none there, and saves them.
     pub(crate) fn read_or_choose(file: &Path, names: &[&str]) -> anyhow::Result<Self> {
-        match fs::read(file) {
+        let mut ports = match fs::read(file) {
             Ok(bytes) => {
                 let ports = serde_json::from_slice(&bytes);
-                Ok(Self(ports.with_context(|| {
-                    format!("{} cannot be understood", file.display())
-                })?))
+                Self(ports.with_context(|| format!("{} cannot be understood", file.display()))?)
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let ports = Self::choose(names)?;
-                fs::write(file, serde_json::to_vec_pretty(&ports.0)?)
-                    .with_context(|| format!("cannot write {}", file.display()))?;
-                Ok(ports)
+            Err(error) if error.kind() == ErrorKind::NotFound => Self(BTreeMap::new()),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", file.display()));
             }
-            Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+        };
+        if ports.choose(names)? {
+            fs::write(file, serde_json::to_vec_pretty(&ports.0)?)
+                .with_context(|| format!("cannot write {}", file.display()))?;
         }
+        Ok(ports)
     }
 
-    fn choose(names: &[&str]) -> anyhow::Result<Self> {
-        let mut ports = BTreeMap::new();
+    /// Whether any was lacking: a run directory may be older than a part.
+    fn choose(&mut self, names: &[&str]) -> anyhow::Result<bool> {
         let mut listeners = Vec::new();
         for name in names {
-            let listener = free_port()?;
-            ports.insert((*name).to_owned(), listener.local_addr()?.port());
+            if self.0.contains_key(*name) {
+                continue;
+            }
+            let listener = self.free_port()?;
+            self.0
+                .insert((*name).to_owned(), listener.local_addr()?.port());
             // Held until all are chosen, so that none is chosen twice.
             listeners.push(listener);
         }
-        Ok(Self(ports))
+        Ok(!listeners.is_empty())
+    }
+
+    /// One that nobody has, and that none of ours is to have.
+    fn free_port(&self) -> anyhow::Result<TcpListener> {
+        for _ in 0..TRIES {
+            let port = FIRST + u16::from_be_bytes(gas_http::random()?) % COUNT;
+            if self.0.values().any(|taken| *taken == port) {
+                continue;
+            }
+            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+                return Ok(listener);
+            }
+        }
+        bail!("no free port found between {FIRST} and {}", FIRST + COUNT)
     }
 
     /// Where the listener called `name` is.
@@ -56,16 +74,6 @@ impl Ports {
             .with_context(|| format!("no port was chosen for {name}"))?;
         Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, *port)))
     }
-}
-
-fn free_port() -> anyhow::Result<TcpListener> {
-    for _ in 0..TRIES {
-        let port = FIRST + u16::from_be_bytes(gas_http::random()?) % COUNT;
-        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-            return Ok(listener);
-        }
-    }
-    bail!("no free port found between {FIRST} and {}", FIRST + COUNT)
 }
 
 #[cfg(test)]
@@ -92,6 +100,23 @@ mod tests {
                 .to_string()
                 .contains("meter")
         );
+    }
+
+    #[test]
+    fn what_came_later_gets_its_port_and_the_others_keep_theirs() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ports.json");
+        let first = Ports::read_or_choose(&file, &["cloud"]).unwrap();
+        let then = Ports::read_or_choose(&file, &["cloud", "bridge"]).unwrap();
+        assert_eq!(
+            then.address("cloud").unwrap(),
+            first.address("cloud").unwrap()
+        );
+        assert_ne!(
+            then.address("bridge").unwrap(),
+            first.address("cloud").unwrap()
+        );
+        assert_eq!(Ports::read_or_choose(&file, &["bridge"]).unwrap(), then);
     }
 
     #[test]

@@ -113,6 +113,22 @@ impl Run {
         self.site.bus_address()
     }
 
+    /// The link with which a visitor without Bluetooth uses the page with the demo card; needs the bridge.
+    ///
+    /// # Errors
+    /// When the run directory knows of no cloud.
+    pub fn demo_link(&self) -> anyhow::Result<String> {
+        Ok(format!("{}/#/demo", self.url(Part::Cloud)?))
+    }
+
+    /// Where the bridge listens, as the cloud tells the page.
+    ///
+    /// # Errors
+    /// When the run directory knows of none.
+    pub fn bridge_address(&self) -> anyhow::Result<String> {
+        self.site.address("bridge")
+    }
+
     /// The port at which the radio is told to misbehave (see `testbed/radio.py`).
     ///
     /// # Errors

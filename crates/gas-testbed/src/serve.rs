@@ -30,6 +30,9 @@ pub(crate) struct Serve {
     /// A second meter and card on the same radio
     #[arg(long)]
     neighbour: bool,
+    /// The bridge, through which a page without Bluetooth reaches the cards
+    #[arg(long)]
+    bridge: bool,
     /// The ATT MTU that the browser's Bluetooth asks for
     #[arg(long, default_value_t = Settings::default().browser_att_mtu, value_parser = clap::value_parser!(u16).range(23..=517))]
     att_mtu: u16,
@@ -138,7 +141,7 @@ impl Serve {
             biased;
             _ = closed => Ok(()),
             stopped = stopped => stopped?.map_err(Into::into),
-            served = serve(&mut run, self.neighbour, lines) => served,
+            served = self.serve(&mut run, lines) => served,
         };
         run.stop_all().await?;
         served
@@ -162,9 +165,59 @@ impl Serve {
         if self.neighbour {
             parts.extend(Part::NEIGHBOUR);
         }
+        if self.bridge {
+            parts.push(Part::Bridge);
+        }
         let mut run = Run::setup_some(&dir, settings, &parts).await?;
         run.start_all().await?;
         Ok(run)
+    }
+
+    /// Says that everything is ready; then answers each line with one, in order.
+    async fn serve(&self, run: &mut Run, mut lines: mpsc::Receiver<String>) -> anyhow::Result<()> {
+        show(&self.what_runs(run)?.to_string())?;
+        while let Some(line) = lines.recv().await {
+            let answer = match answer(run, &line).await {
+                Ok(Value::Object(mut facts)) => {
+                    facts.insert("ok".into(), true.into());
+                    Value::Object(facts)
+                }
+                Ok(value) => json!({"ok": true, "value": value}),
+                Err(error) => json!({"ok": false, "error": format!("{error:#}")}),
+            };
+            show(&answer.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// The one line that says that everything is ready, and where it is.
+    fn what_runs(&self, run: &Run) -> anyhow::Result<Value> {
+        let mut urls = Map::new();
+        for part in [Part::Provider, Part::Company, Part::Pay, Part::Cloud] {
+            urls.insert(part.name().into(), run.url(part)?.into());
+        }
+        let logs: Map<String, Value> = run
+            .parts()
+            .map(|part| {
+                let log = run.part_dir(part).join("log");
+                (part.name().into(), log.to_string_lossy().into())
+            })
+            .collect();
+        let bridge = match self.bridge {
+            true => json!({"address": run.bridge_address()?, "demo_link": run.demo_link()?}),
+            false => Value::Null,
+        };
+        Ok(json!({
+            "ok": true,
+            "run_dir": run.dir(),
+            "urls": urls,
+            "logs": logs,
+            "bus": run.bus_address()?,
+            "faults": run.faults_address()?,
+            "home": facts(HOME),
+            "neighbour": self.neighbour.then(|| facts(NEIGHBOUR)),
+            "bridge": bridge,
+        }))
     }
 }
 
@@ -184,31 +237,6 @@ fn read_stdin() -> (mpsc::Receiver<String>, oneshot::Receiver<()>) {
     (lines, closed)
 }
 
-/// The one line that says that everything is ready, and where it is.
-fn what_runs(run: &Run, neighbour: bool) -> anyhow::Result<Value> {
-    let mut urls = Map::new();
-    for part in [Part::Provider, Part::Company, Part::Pay, Part::Cloud] {
-        urls.insert(part.name().into(), run.url(part)?.into());
-    }
-    let logs: Map<String, Value> = run
-        .parts()
-        .map(|part| {
-            let log = run.part_dir(part).join("log");
-            (part.name().into(), log.to_string_lossy().into())
-        })
-        .collect();
-    Ok(json!({
-        "ok": true,
-        "run_dir": run.dir(),
-        "urls": urls,
-        "logs": logs,
-        "bus": run.bus_address()?,
-        "faults": run.faults_address()?,
-        "home": facts(HOME),
-        "neighbour": neighbour.then(|| facts(NEIGHBOUR)),
-    }))
-}
-
 fn facts(house: House) -> Value {
     json!({
         "meter": house.meter,
@@ -216,27 +244,6 @@ fn facts(house: House) -> Value {
         "card_name": house.card_name,
         "card_address": house.card_address,
     })
-}
-
-/// Says that everything is ready; then answers each line with one, in order.
-async fn serve(
-    run: &mut Run,
-    neighbour: bool,
-    mut lines: mpsc::Receiver<String>,
-) -> anyhow::Result<()> {
-    show(&what_runs(run, neighbour)?.to_string())?;
-    while let Some(line) = lines.recv().await {
-        let answer = match answer(run, &line).await {
-            Ok(Value::Object(mut facts)) => {
-                facts.insert("ok".into(), true.into());
-                Value::Object(facts)
-            }
-            Ok(value) => json!({"ok": true, "value": value}),
-            Err(error) => json!({"ok": false, "error": format!("{error:#}")}),
-        };
-        show(&answer.to_string())?;
-    }
-    Ok(())
 }
 
 async fn answer(run: &mut Run, line: &str) -> anyhow::Result<Value> {

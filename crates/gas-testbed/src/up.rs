@@ -12,6 +12,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Keeps everything running until Ctrl-C.
 pub(crate) async fn up(dir: &Path, settings: Settings, browser: bool) -> anyhow::Result<()> {
     let mut run = Run::setup(dir, settings).await?;
+    run.add(&[Part::Bridge]).await?;
     if browser {
         run.add(&Part::BROWSER_RADIO).await?;
     }
@@ -57,6 +58,10 @@ fn how_to_go_on(run: &Run) -> anyhow::Result<()> {
     for part in [Part::Cloud, Part::Company, Part::Pay, Part::Provider] {
         show(&format!("{:<28} {}", part.title(), run.url(part)?))?;
     }
+    show(&format!(
+        "\nThe phone's page with the demo card, in any browser on this machine, without Bluetooth:\n  {}",
+        run.demo_link()?
+    ))?;
     let pilotlight = run.pilotlight_words();
     show("\nIn another terminal:")?;
     for words in [

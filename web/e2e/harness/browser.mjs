@@ -65,7 +65,7 @@ export class Browser {
       env: {
         ...process.env,
         TMPDIR: temporary,
-        DBUS_SYSTEM_BUS_ADDRESS: household.facts.bus,
+        DBUS_SYSTEM_BUS_ADDRESS: bluetooth ? household.facts.bus : 'disabled:',
         DBUS_SESSION_BUS_ADDRESS: 'disabled:',
       },
       viewport,

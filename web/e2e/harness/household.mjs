@@ -17,7 +17,7 @@ const program = path.join(programs, 'testbed');
 /** How long all parts may take to stop. */
 const STOP_MAX_MS = 60_000;
 
-/** @typedef {'provider'|'company'|'pay'|'cloud'|'radio'|'bus'|'meter'|'neighbour-meter'|'card'|'neighbour-card'|'bluez'} Part */
+/** @typedef {'provider'|'company'|'pay'|'cloud'|'radio'|'bus'|'meter'|'neighbour-meter'|'card'|'neighbour-card'|'bluez'|'bridge'} Part */
 /** @typedef {{ meter: string, card: string, card_name: string, card_address: string }} House */
 /** @typedef {{ total: number, last_seq: number }} MeterNow */
 /**
@@ -29,6 +29,7 @@ const STOP_MAX_MS = 60_000;
  * @property {string} faults Where the radio is told to misbehave.
  * @property {House} home
  * @property {House|null} neighbour
+ * @property {{ address: string, demo_link: string }|null} bridge
  */
 
 /** ATT opcodes at which the radio can cut the link ({@link Household.cutOn}). */
@@ -76,6 +77,7 @@ export class Household {
    * Starts everything, and waits until it is ready.
    * @param {object} [options]
    * @param {boolean} [options.neighbour] A second meter and card on the same radio.
+   * @param {boolean} [options.bridge] The bridge, for browsers without Bluetooth.
    * @param {number} [options.speed] Seconds of the meter's time in one of ours; 0 (the default) lets its time stand.
    * @param {number} [options.daysLived] Days of the household's life that the meter and card know of.
    * @param {number} [options.attMtu] What the browser's Bluetooth asks for, 23 to 517.
@@ -85,6 +87,7 @@ export class Household {
    */
   static async start({
     neighbour = false,
+    bridge = false,
     speed = 0,
     daysLived = 0,
     attMtu,
@@ -94,6 +97,7 @@ export class Household {
   } = {}) {
     const words = ['serve', '--speed', String(speed), '--days-lived', String(daysLived)];
     if (neighbour) words.push('--neighbour');
+    if (bridge) words.push('--bridge');
     if (attMtu !== undefined) words.push('--att-mtu', String(attMtu));
     if (slowSerial) words.push('--slow-serial');
     if (quoteValidS !== undefined) words.push('--quote-valid-s', String(quoteValidS));

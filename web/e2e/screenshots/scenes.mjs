@@ -1,11 +1,13 @@
 // @ts-check
-/** What the pictures show: for each, what the phone remembers, how the cloud and the radio behave, and what is tapped. */
+/** What the pictures show: for each, what the phone remembers, how the cloud and the radio behave, and what is tapped. With
+ * `inReach` it is a demo, whose bridge has heard these cards. */
 import { DAY, NOW, World, paymentRequest } from './world.mjs';
 
 /**
  * @typedef {{ keys: string, meters: any[], topUps: any[] }} Data
  * @typedef {{
  *   name: string, sees: string, path?: string, data?: Data, bluetooth?: string, whole?: boolean,
+ *   inReach?: { card: string, name: string, rssi: number }[],
  *   cloud?: (route: import('playwright-core').Route) => Promise<void> | undefined,
  *   then?: (page: import('playwright-core').Page) => Promise<void>,
  * }} Scene
@@ -163,6 +165,38 @@ export const scenes = [
     then: async (page) => {
       await tap(page, 'connect');
       await page.waitForSelector('[data-trouble="cancelled"]');
+    },
+  },
+  { name: 'demo-welcome', data: data([], []), path: '#/demo', bluetooth: 'none', inReach: [], sees: '[data-demo]' },
+  { name: 'demo-home', data: data(past), path: '#/demo', bluetooth: 'none', inReach: [], sees: '[data-screen="home"]' },
+  {
+    name: 'demo-chooser',
+    data: data([], []),
+    path: '#/demo',
+    bluetooth: 'none',
+    inReach: [
+      { card: 'F0:26:11:00:00:42', name: 'Pilotlight-0042', rssi: -48 },
+      { card: 'F0:26:11:00:00:99', name: 'Pilotlight-0099', rssi: -61 },
+    ],
+    sees: '[data-action="connect"]',
+    then: async (page) => {
+      await tap(page, 'connect');
+      await page.waitForSelector('[data-chooser]');
+    },
+  },
+  {
+    name: 'demo-receipt-picture',
+    data: data([accepted]),
+    path: '#/demo',
+    bluetooth: 'none',
+    inReach: [],
+    sees: '[data-screen="home"]',
+    then: async (page) => {
+      await page.evaluate((hash) => void (location.hash = hash), `/receipt/${accepted.vend_id}`);
+      await page.waitForSelector('[data-action="share"]');
+      await page.evaluate(showWhatIsShared);
+      await tap(page, 'share');
+      await page.waitForSelector('img[data-shared]');
     },
   },
   { name: 'home', data: data([accepted, waiting]), sees: '[data-screen="home"]' },

@@ -80,6 +80,11 @@ export interface components {
             /** @description Hash of the quote that the phone has verified and shown. */
             quote_hash: components["schemas"]["Digest"];
         };
+        /** @description `GET /v1/bridge`: the bridge to a demo card, for a page that its visitor has asked for a demo. */
+        DemoBridge: {
+            /** @description Where it is, like `wss://bridge.example`: a WebSocket is opened at its path `/v1/card`. */
+            origin: string;
+        };
         /** @description A SHA-256 digest: 64 lower-case hexadecimal digits. */
         Digest: string;
         /** @description The phone may see this meter's data. */

@@ -99,9 +99,10 @@ export class Phone {
     });
   }
 
-  /** Starts: the first time it needs the cloud, for the keys with which everything is checked. */
-  static async start(here: Promise<Radio>): Promise<Phone> {
-    const store = await Store.open();
+  /** Starts: the first time it needs the cloud, for the keys with which everything is checked. `memory` is the name of
+   * what it remembers. */
+  static async start(here: Promise<Radio>, memory?: string): Promise<Phone> {
+    const store = await Store.open(memory);
     // At the same time: the first visit waits for all of them.
     const [keys, radio] = await Promise.all([store.setting('keys', () => Cloud.keys()), here, startCore()]);
     const secret = await store.setting('phone_key', () => Array.from(random(32)));

@@ -47,8 +47,8 @@ type Name = 'settings' | 'meters' | 'top_ups';
 export class Store {
   private constructor(private readonly db: IDBDatabase) {}
 
-  static async open(): Promise<Store> {
-    const opening = indexedDB.open('pilotlight', 1);
+  static async open(name = 'pilotlight'): Promise<Store> {
+    const opening = indexedDB.open(name, 1);
     opening.onupgradeneeded = () => {
       const db = opening.result;
       db.createObjectStore('settings');

@@ -56,7 +56,7 @@ const REMEDIES: Record<string, Remedy> = {
 
 /** Whether the card that was chosen may be the wrong one. */
 export function mayBeOtherCard(trouble: Trouble): boolean {
-  const before = ['no_bluetooth', 'bluetooth_off', 'permission', 'cancelled'];
+  const before = ['no_bluetooth', 'bluetooth_off', 'permission', 'cancelled', 'bridge_away', 'bridge_busy'];
   return trouble.kind === 'card' && !before.includes(codeOf(trouble));
 }
 

@@ -42,6 +42,16 @@ const link: Record<LinkTrouble, TroubleWords> = {
     todo: 'When the phone asks whether to pair, tap “Pair”. If it keeps failing, remove the card in the phone’s Bluetooth settings and try again.',
   },
   link_stalled: { what: 'The meter card has not answered for a while', safe: nothingLost, todo: standNear },
+  bridge_away: {
+    what: 'The demo card cannot be reached',
+    safe: nothingLost,
+    todo: 'The demo may have stopped. Try again in a while.',
+  },
+  bridge_busy: {
+    what: 'Somebody else is using the demo card',
+    safe: nothingLost,
+    todo: 'Wait a minute and try again.',
+  },
 };
 
 const card: Record<string, TroubleWords> = {

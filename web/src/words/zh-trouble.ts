@@ -40,6 +40,8 @@ const link: Record<LinkTrouble, TroubleWords> = {
     todo: '手机问“是否配对”时，请点“配对”。不成功的话，请到手机蓝牙设置里删除这张卡，再试一次。',
   },
   link_stalled: { what: '蓝牙卡很久没有回应', safe: nothingLost, todo: standNear },
+  bridge_away: { what: '连不上演示用的卡', safe: nothingLost, todo: '演示可能停了，请过一会儿再试。' },
+  bridge_busy: { what: '演示用的卡正有人在用', safe: nothingLost, todo: '请等一分钟再试。' },
 };
 
 /** By codes of the card (docs/protocols/link.md). */

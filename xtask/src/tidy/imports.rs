@@ -15,6 +15,7 @@ struct Wall {
 const WALLS: &[Wall] = &[
     Wall {
         these: &[
+            "gas-bridge",
             "gas-cloud",
             "gas-phone",
             "gas-phone-cli",

@@ -148,6 +148,7 @@ fn rule(rule: AccessRule) -> String {
         AccessRule::Phone => "phone".to_owned(),
         AccessRule::PaymentServer => "payment_server".to_owned(),
         AccessRule::Provider => "provider".to_owned(),
+        AccessRule::Page => "page".to_owned(),
         AccessRule::Caller(name) => format!("caller:{name}"),
     }
 }

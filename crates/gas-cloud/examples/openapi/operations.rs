@@ -1,9 +1,9 @@
 //! What is said of each door of the cloud.
 
 use gas_api::cloud::{
-    Asks, AsksWanted, Consent, Enrolment, EnrolmentRevoked, EnrolmentWanted, Meter, Nonce,
-    NonceWanted, ReceiptDelivered, RecordsKept, RecordsUploaded, TenderAsked, TokenDelivered,
-    TokenTaken, Vend, VendWanted,
+    Asks, AsksWanted, Consent, DemoBridge, Enrolment, EnrolmentRevoked, EnrolmentWanted, Meter,
+    Nonce, NonceWanted, ReceiptDelivered, RecordsKept, RecordsUploaded, TenderAsked,
+    TokenDelivered, TokenTaken, Vend, VendWanted,
 };
 use gas_api::codes::{
     AMOUNT_MISMATCH, BODY_MALFORMED, BOOKS_RESTORED, DEBIT_OPEN, ID_REUSED, MESSAGE_FORGED,
@@ -187,6 +187,13 @@ fn of_server(schemas: &mut SchemaGenerator) -> Vec<Operation> {
             schemas,
             "The company's and the payment server's public keys.",
         ),
+        operation(
+            "GET /v1/bridge",
+            "demo_bridge",
+            "Where the bridge to a demo card is, for visitors without Bluetooth.",
+        )
+        .json::<DemoBridge>(schemas, "The bridge.")
+        .problems(&[(404, &[NO_SUCH_ENDPOINT])]),
         operation(
             "POST /v1/tender-events",
             "tender_event",

@@ -9,6 +9,7 @@ use std::fmt;
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::header::InvalidHeaderValue;
 use axum::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
     HeaderName, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -20,6 +21,7 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 
 use negotiation::Encoding;
 
+use crate::bridge::BridgeOrigin;
 use crate::routes::State;
 
 /// What the app starts from.
@@ -31,15 +33,15 @@ const HASHED: &str = "assets/";
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const ASK_EACH_TIME: &str = "no-cache";
 
-/// Scripts and styles are our own files only. `wasm-unsafe-eval` lets WebAssembly be compiled, not text.
+/// Scripts and styles are our own files only. `wasm-unsafe-eval` lets WebAssembly be compiled, not text. The last rule
+/// is `connect-src`, to which a bridge may be added.
 const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
-     img-src 'self' data: blob:; connect-src 'self'; manifest-src 'self'; worker-src 'self'; \
-     object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+     img-src 'self' data: blob:; manifest-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; \
+     form-action 'self'; frame-ancestors 'none'; connect-src 'self'";
 
 /// Said with every answer of the page. Where a link leads elsewhere, the page's origin is told, as the
 /// provider's cashier wants it, and never its path: that may hold a vend id, a capability.
-const ALWAYS: [(HeaderName, &str); 4] = [
-    (CONTENT_SECURITY_POLICY, POLICY),
+const ALWAYS: [(HeaderName, &str); 3] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (REFERRER_POLICY, "strict-origin"),
     (
@@ -147,9 +149,20 @@ pub(crate) fn is_api(path: &str) -> bool {
     path == "/health" || path == "/v1" || path.starts_with("/v1/")
 }
 
+/// What the page may do: our own, and a bridge where one was named, at exactly that place.
+pub(crate) fn policy(bridge: Option<&BridgeOrigin>) -> Result<HeaderValue, InvalidHeaderValue> {
+    bridge.map_or(Ok(HeaderValue::from_static(POLICY)), |bridge| {
+        HeaderValue::try_from(format!("{POLICY} {}", bridge.as_str()))
+    })
+}
+
 /// `GET` of every path that is not in the table.
 pub(crate) async fn show(state: State, request: Request) -> Response {
     let mut response = state.page.answer(request.uri().path(), request.headers());
+    let policy = state.policy.clone();
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, policy);
     for (name, value) in ALWAYS {
         let value = HeaderValue::from_static(value);
         response.headers_mut().insert(name, value);

@@ -11,7 +11,8 @@ use axum::extract::{FromRequest as _, Request};
 use axum::http::StatusCode;
 use axum::{Router, middleware};
 use gas_api::cloud::{
-    Asks, Enrolment, Meter, MeterQuery, Nonce, NonceWanted, RecordsKept, TokenDelivered, TokenTaken,
+    Asks, DemoBridge, Enrolment, Meter, MeterQuery, Nonce, NonceWanted, RecordsKept,
+    TokenDelivered, TokenTaken,
 };
 use gas_api::pay::TenderEvent;
 use gas_api::{Keys, PublicKeyHex, codes};
@@ -35,6 +36,7 @@ fn routes() -> Routes<Arc<Server>> {
     Routes::new()
         .get("/health", Public, health)
         .get("/v1/keys", Public, keys)
+        .get("/v1/bridge", Public, demo_bridge)
         .post("/v1/nonces", Public, nonce)
         .put("/v1/vends/{vend_id}", Phone, vends::begin)
         .get("/v1/vends/{vend_id}", Phone, vends::show)
@@ -82,6 +84,17 @@ async fn health(state: State) -> Result<&'static str, Problem> {
 /// `GET /v1/keys`: with which keys statements can be checked.
 async fn keys(state: State) -> Json<Keys> {
     Json(state.cloud.keys())
+}
+
+/// `GET /v1/bridge`: where the bridge to a demo card is. A cloud without one has nothing at this path.
+async fn demo_bridge(state: State) -> Answer<DemoBridge> {
+    let bridge = state
+        .demo_bridge
+        .as_ref()
+        .ok_or_else(Problem::no_such_endpoint)?;
+    Ok(Json(DemoBridge {
+        origin: bridge.as_str().to_owned(),
+    }))
 }
 
 /// `POST /v1/nonces`

@@ -24,6 +24,8 @@ const CONSENT: &str =
     r#"{"quote_hash":"0000000000000000000000000000000000000000000000000000000000000000"}"#;
 const OK: (u16, &str) = (200, "");
 const UNKNOWN: (u16, &str) = (404, "vend_unknown");
+/// What a cloud without a bridge says of it.
+const NO_BRIDGE: (u16, &str) = (404, "no_such_endpoint");
 const UNAUTHORIZED: (u16, &str) = (401, "unauthorized");
 const NOT_ENROLLED: (u16, &str) = (403, "not_enrolled");
 
@@ -55,6 +57,7 @@ fn table() -> Vec<Expected> {
     vec![
         row("GET /health", Public, "", OK, OK),
         row("GET /v1/keys", Public, "", OK, OK),
+        row("GET /v1/bridge", Public, "", NO_BRIDGE, NO_BRIDGE),
         row("POST /v1/nonces", Public, REVOKED, OK, OK),
         row(
             "PUT /v1/vends/{vend_id}",

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
 use axum::response::Response;
+use gas_api::cloud::DemoBridge;
 use gas_cloud::{Page, RateLimit};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
@@ -222,6 +223,27 @@ async fn nothing_foreign_runs_in_it_and_no_path_of_it_is_told() {
             "{path}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_page_may_reach_a_bridge_that_was_named_and_no_other_place() {
+    const ORIGIN: &str = "ws://127.0.0.1:8005";
+    let mut world = World::new(None).await;
+    world.setup.config.demo_bridge = Some(ORIGIN.to_owned().try_into().unwrap());
+    let cloud = world.start().await;
+    let told = get(&cloud, "/v1/bridge", &[]).await;
+    let told: DemoBridge = serde_json::from_slice(&told.body).unwrap();
+    assert_eq!(told.origin, ORIGIN);
+    let page = get(&cloud, "/", &[A_PAGE]).await;
+    let policy = page.header("content-security-policy");
+    let rules: Vec<&str> = policy.split(';').map(str::trim).collect();
+    let connect = format!("connect-src 'self' {ORIGIN}");
+    assert!(rules.contains(&connect.as_str()), "{policy}");
+    // The bridge's place stands in this one rule.
+    assert_eq!(policy.matches("ws:").count(), 1, "{policy}");
+    let without = World::new(None).await.start().await;
+    let page = get(&without, "/", &[A_PAGE]).await;
+    assert!(!page.header("content-security-policy").contains("ws:"));
 }
 
 #[tokio::test]

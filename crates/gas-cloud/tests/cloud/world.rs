@@ -155,6 +155,7 @@ impl World {
             pay: server(pay_url, pay_key()),
             rate_limit,
             trusted_proxies: Vec::new(),
+            demo_bridge: None,
         };
         let setup = Setup {
             config,

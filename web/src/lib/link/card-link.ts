@@ -10,7 +10,9 @@ export type LinkTrouble =
   | 'link_lost'
   | 'not_a_card'
   | 'pairing'
-  | 'link_stalled';
+  | 'link_stalled'
+  | 'bridge_away'
+  | 'bridge_busy';
 
 /** The card could not be asked. Nothing is lost: ask again by the same ids. */
 export class LinkError extends Error {

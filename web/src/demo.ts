@@ -1,0 +1,36 @@
+// A demo: this page with a demo card, through the bridge that the cloud names. A link says only that it is to be one, never
+// which bridge: nobody's link leads the page to somebody else's.
+const KEPT = 'pilotlight.demo';
+
+/** Where a demo's meters and vends are remembered: not among a household's own. */
+export const DEMO_MEMORY = 'pilotlight-demo';
+
+/** Whether this address is the demo link. */
+export function isDemoLink(hash: string): boolean {
+  return hash === '#/demo';
+}
+
+/** Whether this tab came by the demo link and has not left it since. */
+export function isDemo(): boolean {
+  try {
+    return sessionStorage.getItem(KEPT) !== null;
+  } catch {
+    return false;
+  }
+}
+
+export function enterDemo(): void {
+  try {
+    sessionStorage.setItem(KEPT, '1');
+  } catch {
+    // Storage may be forbidden; then nothing else works here either, and the page says so.
+  }
+}
+
+export function leaveDemo(): void {
+  try {
+    sessionStorage.removeItem(KEPT);
+  } catch {
+    // As above: there is none.
+  }
+}
