@@ -31,6 +31,7 @@ use tokio::sync::{Mutex, MutexGuard, Semaphore};
 use tokio::time::timeout;
 
 use air::Air;
+pub use message::is_request;
 pub use origin::{PageOrigin, PageOriginError};
 
 /// Version and name of what is said over the WebSocket.

@@ -21,6 +21,12 @@ pub(crate) enum Request {
     Write { value: HexBytes },
 }
 
+/// Whether this text is a request of a page.
+#[must_use]
+pub fn is_request(text: &str) -> bool {
+    serde_json::from_str::<Request>(text).is_ok()
+}
+
 /// A card, by the address at which it is reached.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "String")]

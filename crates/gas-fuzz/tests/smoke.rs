@@ -76,8 +76,10 @@ macro_rules! smoke_tests {
 
 smoke_tests! {
     api = "api",
+    bridge = "bridge",
     cjt188 = "cjt188",
     journal = "journal",
+    json = "json",
     link_messages = "link-messages",
     link_session = "link-session",
     meter_line = "meter-line",

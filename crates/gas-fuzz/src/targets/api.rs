@@ -28,7 +28,15 @@ const BODIES: &[Body] = bodies![
     Want,
     cloud::NonceWanted,
     cloud::Nonce,
+    cloud::AsksWanted,
+    cloud::Asks,
     cloud::VendWanted,
+    cloud::TenderAsked,
+    cloud::TokenDelivered,
+    cloud::TokenTaken,
+    cloud::EventsQuery,
+    cloud::MeterQuery,
+    cloud::DemoBridge,
     cloud::Consent,
     cloud::ReceiptDelivered,
     cloud::Vend,
@@ -75,7 +83,7 @@ fn body<T: DeserializeOwned + Serialize + PartialEq + Debug>(bytes: &[u8]) -> bo
 }
 
 /// At least one of every kind.
-fn seeds() -> Vec<Vec<u8>> {
+pub(super) fn seeds() -> Vec<Vec<u8>> {
     let id = "019aa0b2-6d5c-7c3e-8f3a-5b6c7d8e9f01";
     let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let meter = "26110000012345";
@@ -104,7 +112,15 @@ fn seeds() -> Vec<Vec<u8>> {
         json!({"meter": meter, "phone_key": hash}),
         json!({"ask": "0140", "expires_at_ms": 1}),
         json!({"meter": meter, "status": "01c0", "want": want}),
+        json!({"meter": meter, "want": want}),
+        json!({"count": 4}),
+        json!({"asks": ["0140"], "expires_at_ms": 1}),
         json!({"quote_hash": hash}),
+        json!({"quote_hash": hash, "presentation": "h5"}),
+        json!({"waiting": "0101"}),
+        json!({"after_version": 3}),
+        json!({"records": false}),
+        json!({"origin": "ws://127.0.0.1:8004"}),
         json!({"receipt": "0181"}),
         json!({"after_version": 3, "wait_ms": 25_000}),
         json!({"meter": meter, "status": "01c0"}),

@@ -1,8 +1,10 @@
 //! The targets, by crate.
 
 mod api;
+mod bridge;
 mod cjt188;
 mod journal;
+mod json;
 mod link;
 mod meter;
 mod statement;
@@ -28,6 +30,8 @@ pub const TARGETS: &[Target] = &[
     statement::TARGET,
     text::TARGET,
     api::TARGET,
+    json::TARGET,
+    bridge::TARGET,
     webhook::TARGET,
     wechat::TARGET,
 ];

@@ -166,6 +166,7 @@ fn unsigned(world: &World, status: u16, bytes: &[u8]) {
     let queried = world.merchant.read_query_answer(world.number, &answer, NOW);
     assert!(!matches!(queried, Ok(Some(_))));
     assert!(world.merchant.read_prepay_answer(&answer, NOW).is_err());
+    assert!(world.merchant.read_h5_answer(&answer, NOW).is_err());
     let notified = world.merchant.read_notification(&headers, body, NOW);
     assert!(notified.is_err());
 }
@@ -188,6 +189,11 @@ fn answers(world: &World, status: u16, body: &[u8]) {
     }
     match world.merchant.read_prepay_answer(&answer, NOW) {
         Ok(code) => assert!(code.as_str().starts_with("weixin://")),
+        Err(fault) => known(&fault),
+    }
+    match world.merchant.read_h5_answer(&answer, NOW) {
+        // A browser is sent there, with one more parameter.
+        Ok(page) => assert!(page.as_str().starts_with("http") && page.as_str().contains('?')),
         Err(fault) => known(&fault),
     }
     if let Err(fault) = world.merchant.read_close_answer(&answer, NOW) {
