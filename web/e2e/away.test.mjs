@@ -71,6 +71,9 @@ test('a browser that reaches no card pays for what was sent to it, and the sende
 
   const elsewhere = await Browser.launch(home, { bluetooth: false });
   const payer = await PhonePage.open(elsewhere, home, `#/vend/${vend}`);
+  await payer.press('take-up');
+  // Whose meter it is: never this payer's own.
+  await payer.page.getByText(`别人的燃气表`).first().waitFor();
   await payer.press('go-on');
   await payer.sees('[data-reading]');
   await payer.press('agree');
@@ -90,7 +93,7 @@ test('a link to nothing says so', async () => {
   const nothing = '019a0000-0000-7000-8000-000000000000';
   const other = await PhonePage.open(browser, home, `#/vend/${nothing}`);
   browser.expectErrors(/404/);
-  await other.sees('h2');
+  await other.press('take-up');
   await other.page.getByText('没有找到这笔充值').waitFor();
   await other.page.close();
 });

@@ -1,4 +1,5 @@
 // The places of the page, as its addresses name them.
+import { linkMark } from './demo';
 
 export type Place =
   | { screen: 'home' | 'top-up' | 'history' | 'meters' | 'help' }
@@ -17,21 +18,22 @@ export function placeOf(hash: string): Place {
 
 /** Where another phone finds a vend. What stands behind # is sent to no server: whoever has the link may pay and carry. */
 export function linkTo(vendId: string): string {
-  return `${location.origin}/#/vend/${vendId}`;
+  return `${location.origin}/#${linkMark()}/vend/${vendId}`;
 }
 
-const PAYING = 'pilotlight.paying';
+/** A household at the cashier is not led back to a demo's vend, nor the other way round. */
+const paying = () => `pilotlight${linkMark().replace('/', '.')}.paying`;
 
 /** Where the provider leads back to once a vend is paid. It is not told which vend that is, since whoever knows a vend's id
  * may follow it; this phone remembers. */
 export function wayBack(vendId: string): string {
-  localStorage.setItem(PAYING, vendId);
-  return `${location.origin}/#/returned`;
+  localStorage.setItem(paying(), vendId);
+  return `${location.origin}/#${linkMark()}/returned`;
 }
 
 /** The place that a provider's way back means here. */
 export function returnedTo(hash: string): string | undefined {
   if (!/^#\/returned\b/.test(hash)) return undefined;
-  const vend = localStorage.getItem(PAYING);
+  const vend = localStorage.getItem(paying());
   return vend ? `/vend/${vend}?returned` : '/history';
 }

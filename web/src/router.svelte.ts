@@ -1,24 +1,27 @@
 // Where in the page we are: the part of the address after #, so that any server and the offline page can serve it.
 
-import { enterDemo, isDemoLink } from './demo';
+import { demoPlace, enterDemo, isDemo } from './demo';
 import { type Place, placeOf, returnedTo } from './place';
 
 class Router {
   place = $state.raw<Place>(placeOf(location.hash));
 
   constructor() {
+    const demo = demoPlace(location.hash);
+    if (demo !== undefined) {
+      enterDemo();
+      this.replace(demo);
+    }
     const returned = returnedTo(location.hash);
     if (returned) this.replace(returned);
-    if (isDemoLink(location.hash)) {
-      enterDemo();
-      this.replace('/');
-    }
     addEventListener('hashchange', () => {
-      if (isDemoLink(location.hash)) {
-        // Another radio and another memory: the page begins anew.
+      const demo = demoPlace(location.hash);
+      if (demo !== undefined) {
+        const isNew = !isDemo();
         enterDemo();
-        this.replace('/');
-        location.reload();
+        this.replace(demo);
+        // Another radio and another memory: the page begins anew.
+        if (isNew) location.reload();
         return;
       }
       this.place = placeOf(location.hash);

@@ -1,5 +1,6 @@
 //! One WebSocket: its turn at the radio, from the first request to the end of the link.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use tokio::time::timeout;
 use crate::Bridge;
 use crate::air::Air;
 use crate::message::{Event, Request, Trouble};
+
+/// Longest that connecting takes, discovery included.
+const CONNECT_MAX: Duration = Duration::from_secs(20);
 
 /// How long a page may take to read what it is told.
 const TELL_MAX: Duration = Duration::from_secs(5);
@@ -114,13 +118,8 @@ impl Session<'_> {
         }
     }
 
-    /// Does what is asked, unless the page goes meanwhile or asks for something else: one at a time.
     async fn answer(&mut self, request: Request) -> Result<(), End> {
-        let done = tokio::select! {
-            () = self.bridge.stop.wanted() => return Err(End::Stopping),
-            end = interrupted(self.socket) => return Err(end),
-            done = perform(self.air, &mut self.link, request) => done?,
-        };
+        let done = self.perform(request).await?;
         match done {
             Ok(event) => self.tell(&event).await,
             Err((trouble, error)) => {
@@ -131,6 +130,22 @@ impl Session<'_> {
                 Err(End::Lost)
             }
         }
+    }
+
+    /// Does what is asked, unless the page goes meanwhile or asks for something else: one at a time.
+    async fn perform(&mut self, request: Request) -> Result<Done, End> {
+        let connects = matches!(request, Request::Connect { .. });
+        let mut work = pin!(perform(self.air, &mut self.link, request));
+        let end = tokio::select! {
+            () = self.bridge.stop.wanted() => End::Stopping,
+            end = interrupted(self.socket) => end,
+            done = &mut work => return done,
+        };
+        // A link that comes up all the same is let go of before it is the next page's turn.
+        if connects && timeout(CONNECT_MAX, work).await.is_err() {
+            tracing::info!("a card was still being connected to when its page's turn ended");
+        }
+        Err(end)
     }
 
     async fn tell(&mut self, event: &Event) -> Result<(), End> {
@@ -145,11 +160,14 @@ impl Session<'_> {
 
 type Failure = (Trouble, CentralError);
 
+/// What came of a request.
+type Done = Result<Event, Failure>;
+
 async fn perform(
     air: &mut Air,
     link: &mut Option<CentralLink>,
     request: Request,
-) -> Result<Result<Event, Failure>, End> {
+) -> Result<Done, End> {
     let reached = |error| (Trouble::reaching(&error), error);
     let asked = |error| (Trouble::linked(&error), error);
     Ok(match (request, link.as_ref()) {

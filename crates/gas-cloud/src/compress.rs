@@ -14,8 +14,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use gas_http::Problem;
+use tokio::sync::Semaphore;
 
 use crate::page;
 
@@ -69,14 +70,31 @@ async fn whole(response: Response) -> Result<Response, axum::Error> {
     ))
 }
 
+/// Each compressor keeps some 300 KB for as long as its stream lives.
+const LIVE_MAX: usize = 256;
+static LIVE: Semaphore = Semaphore::const_new(LIVE_MAX);
+
 /// Each piece can be read as soon as it has come, and refers to those before it: a vend's next version costs what is
-/// new in it.
+/// new in it. Beyond so many streams it is sent as it is.
 fn live(response: Response) -> Response {
+    let Ok(permit) = LIVE.try_acquire() else {
+        return response;
+    };
     let (mut parts, body) = response.into_parts();
     say_so(&mut parts.headers);
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    let pieces = body.into_data_stream().map(move |piece| {
-        piece.and_then(|piece| shorten(&mut encoder, &piece).map_err(axum::Error::new))
+    let encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let state = Some((body.into_data_stream(), encoder, permit));
+    let pieces = stream::unfold(state, async |state| {
+        let (mut plain, mut encoder, permit) = state?;
+        let short = match plain.next().await {
+            Some(Ok(piece)) => shorten(&mut encoder, &piece).map_err(axum::Error::new),
+            Some(Err(error)) => Err(error),
+            None => {
+                let end = encoder.finish();
+                return Some((end.map(Bytes::from).map_err(axum::Error::new), None));
+            }
+        };
+        Some((short, Some((plain, encoder, permit))))
     });
     Response::from_parts(parts, Body::from_stream(pieces))
 }
@@ -103,7 +121,6 @@ mod tests {
     use axum::response::sse::{Event, Sse};
     use axum::routing::get;
     use flate2::read::GzDecoder;
-    use futures_util::stream;
     use http_body_util::BodyExt as _;
     use tower::ServiceExt as _;
 

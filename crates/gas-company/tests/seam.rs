@@ -117,6 +117,14 @@ async fn away_from_the_meter_a_quote_rests_on_its_newest_reading() {
     };
     company.report_state(reported).await.unwrap();
 
+    // Who has kept it for weeks gets no quote for it.
+    let kept = QuoteWanted {
+        status: Some(status.clone()),
+        ..unread(amount(5_000))
+    };
+    let refused = company.quote(vend(2), kept).await;
+    assert_eq!(refused.unwrap_err().outside().code, "nonce_not_live");
+
     let made = company.quote(vend(1), unread(amount(5_000))).await.unwrap();
     let again = company.quote(vend(1), unread(amount(5_000))).await.unwrap();
     assert_eq!(again, made, "the same again");

@@ -64,6 +64,9 @@ impl Cloud {
         wanted: &VendWanted,
     ) -> Answer<Vend> {
         let path = vend_path(id, "");
+        if wanted.status.is_some() {
+            return self.open(Method::PUT, &path, Some(wanted)).await;
+        }
         read(self.signed(phone, Method::PUT, &path, Some(wanted)).await?).await
     }
 

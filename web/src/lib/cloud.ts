@@ -138,14 +138,17 @@ async function send(
   if (json) request.body = json;
   let status: number;
   let text: string;
+  let isOurs: boolean;
   try {
     const response = await fetch(path, request);
     status = response.status;
     text = await response.text();
+    isOurs = text === '' || /\bjson\b/.test(response.headers.get('Content-Type') ?? '');
   } catch (error) {
     throw new CloudError('unreachable', undefined, error);
   }
-  if (status >= 200 && status < 300) return text;
+  // A network that wants to be logged in to answers with a page of its own.
+  if (status >= 200 && status < 300 && isOurs) return text;
   const problem = problemIn(text);
   if (!problem) throw new CloudError('unreachable', undefined, new Error(`HTTP ${status}`));
   throw new CloudError(status >= 500 || status === 429 ? 'not_now' : 'refused', problem);

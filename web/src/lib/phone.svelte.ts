@@ -77,6 +77,7 @@ export class Phone {
   #door: CardDoor | undefined;
   #walk: Walk | undefined;
   #walked: Promise<void> = Promise.resolve();
+  #catchingUp: Promise<void> | undefined;
   #catchUpLater: ReturnType<typeof setTimeout> | undefined;
   #catchUpWait = CATCH_UP_AGAIN_MS;
 
@@ -144,10 +145,14 @@ export class Phone {
   }
 
   async rename(meter: string, name: string): Promise<void> {
-    const known = this.meters.find((one) => one.meter === meter);
-    if (!known) return;
-    known.name = name;
-    await this.store.saveMeter(known);
+    await this.#change(meter, (known) => {
+      known.name = name;
+    });
+  }
+
+  async #change(meter: string, change: (known: KnownMeter) => void): Promise<void> {
+    const changed = await this.store.changeMeter(meter, change);
+    this.meters = this.meters.map((one) => (changed && one.meter === meter ? changed : one));
   }
 
   /** Forgets a meter here, and that this phone may see its data. */
@@ -235,6 +240,12 @@ export class Phone {
 
   /** Takes up a vend that another phone has begun, to pay for it or to carry it: whether there is such a vend. */
   async takeUp(vendId: string): Promise<boolean> {
+    // Begun here, in another window.
+    const here = await this.store.topUp(vendId);
+    if (here) {
+      this.#put({ saved: here, shown: this.#shown(here) });
+      return true;
+    }
     const answer = await this.cloud.follow(vendId, 0);
     if (!('vend' in answer)) return false;
     const topUp = TopUp.of_another(answer.vend, Date.now(), this.trust);
@@ -355,20 +366,30 @@ export class Phone {
   async refresh(): Promise<void> {
     const known = this.meter;
     if (!known?.is_enrolled) return;
+    let told: Pick<KnownMeter, 'cloud'> & { is_enrolled: boolean };
     try {
       const { state, vends } = await this.cloud.meter(known.meter);
-      known.cloud = state ? { state, vends } : { vends };
+      told = { cloud: state ? { state, vends } : { vends }, is_enrolled: true };
     } catch (error) {
       // What was shown before stays, with its age.
       if (!(error instanceof CloudError && error.problem?.code === 'not_enrolled')) return;
-      known.is_enrolled = false;
+      told = { is_enrolled: false };
     }
-    await this.store.saveMeter(known);
+    await this.#change(known.meter, (known) => {
+      Object.assign(known, told);
+    });
   }
 
   /** Sends what waits, and looks at vends that may have news: at the start, and whenever the internet is back. What the
    * cloud did not take is sent again after a while: the internet may be back in name only. */
-  async catchUp(): Promise<void> {
+  catchUp(): Promise<void> {
+    this.#catchingUp ??= this.#catchUpOnce().finally(() => {
+      this.#catchingUp = undefined;
+    });
+    return this.#catchingUp;
+  }
+
+  async #catchUpOnce(): Promise<void> {
     clearTimeout(this.#catchUpLater);
     if (this.meters.length === 0 && this.open.length === 0) return;
     const allSent = await this.#passOn().catch(() => false);
@@ -376,19 +397,13 @@ export class Phone {
     await this.#fetchAsks();
     this.#catchUpWait = allSent ? CATCH_UP_AGAIN_MS : Math.min(this.#catchUpWait * 2, CATCH_UP_LATE_MS);
     if (allSent || !this.online) return;
-    clearTimeout(this.#catchUpLater);
     this.#catchUpLater = setTimeout(() => void this.catchUp(), this.#catchUpWait);
   }
 
   /** Whether the cloud has all that was read. */
   async #passOn(): Promise<boolean> {
     const { passOn } = await atMeter();
-    let allSent = true;
-    for (const known of this.meters) {
-      await passOn(this.cloud, known, this.store).catch(() => {
-        allSent = false;
-      });
-    }
+    const allSent = await this.#forEachMeter((meter) => passOn(this.cloud, this.store, meter));
     for (const { saved } of this.open) {
       if (this.#isWalking(saved.vend_id)) continue;
       await this.#catchUpWith({ ...saved }).catch(() => {});
@@ -398,12 +413,20 @@ export class Phone {
 
   /** So that each meter can be read without internet, once. What fails now is done another time. */
   async #fetchAsks(): Promise<void> {
-    try {
-      const { fetchAsks } = await atMeter();
-      for (const known of this.meters) await fetchAsks(this.cloud, known, this.store);
-    } catch {
-      // Another time.
+    const here = await atMeter().catch(() => undefined);
+    if (here) await this.#forEachMeter((meter) => here.fetchAsks(this.cloud, this.store, meter));
+  }
+
+  /** Whether it was done for all; what fails for one is no reason not to do it for the next. */
+  async #forEachMeter(work: (meter: string) => Promise<void>): Promise<boolean> {
+    let isDone = true;
+    for (const { meter } of this.meters) {
+      await work(meter).catch(() => {
+        isDone = false;
+      });
     }
+    this.meters = await this.store.meters();
+    return isDone;
   }
 
   async #catchUpWith(saved: SavedTopUp): Promise<void> {

@@ -17,9 +17,16 @@ describe('the store', () => {
 
   it('keeps what it is given until that is dropped, also for the next page', async () => {
     const store = await Store.open();
-    await store.saveMeter({ meter: '1', history: 'a' });
-    await store.saveMeter({ meter: '2', history: 'b' });
-    await store.saveMeter({ meter: '1', history: 'c' });
+    const begin = (meter: string, history: string) => () => ({ meter, history });
+    await store.changeMeter('1', () => {}, begin('1', 'a'));
+    await store.changeMeter('2', () => {}, begin('2', 'b'));
+    await store.changeMeter(
+      '1',
+      (known) => {
+        known.history = 'c';
+      },
+      begin('1', 'never'),
+    );
     await store.dropMeter('2');
     await store.saveTopUp(topUp('x'));
     await store.saveTopUp({ ...topUp('x'), is_over: true });
@@ -28,6 +35,27 @@ describe('the store', () => {
     expect(await next.meter('1')).toEqual({ meter: '1', history: 'c' });
     expect(await next.meter('2')).toBeUndefined();
     expect(await next.topUps()).toEqual([{ ...topUp('x'), is_over: true }]);
+  });
+
+  it('changes a part of a meter at a time, and none that was forgotten', async () => {
+    const store = await Store.open('parts');
+    await store.changeMeter(
+      '1',
+      () => {},
+      () => ({ meter: '1', history: 'a' }),
+    );
+    await Promise.all([
+      store.changeMeter('1', (known) => {
+        known.name = 'home';
+      }),
+      store.changeMeter('1', (known) => {
+        known.history = 'b';
+      }),
+    ]);
+    expect(await store.meter('1')).toEqual({ meter: '1', name: 'home', history: 'b' });
+    await store.dropMeter('1');
+    expect(await store.changeMeter('1', () => {})).toBeUndefined();
+    expect(await store.meters()).toEqual([]);
   });
 
   it('says when something was not written', async () => {

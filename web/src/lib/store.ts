@@ -83,12 +83,27 @@ export class Store {
     return await this.#get('meters', meter);
   }
 
-  async saveMeter(meter: KnownMeter): Promise<void> {
-    await this.#write('meters', (store) => store.put(plain(meter)));
+  /** Changes what is known of a meter in one transaction, since several do so at a time, each its own part. One that was
+   * forgotten meanwhile stays forgotten, unless `make` begins it. */
+  async changeMeter(
+    meter: string,
+    change: (known: KnownMeter) => void,
+    make?: () => KnownMeter,
+  ): Promise<KnownMeter | undefined> {
+    const store = this.db.transaction('meters', 'readwrite').objectStore('meters');
+    const known = ((await done(store.get(meter))) as KnownMeter | undefined) ?? make?.();
+    if (!known) return undefined;
+    change(known);
+    await written(store, store.put(plain(known)));
+    return known;
   }
 
   async dropMeter(meter: string): Promise<void> {
     await this.#write('meters', (store) => store.delete(meter));
+  }
+
+  async topUp(vendId: string): Promise<SavedTopUp | undefined> {
+    return await this.#get('top_ups', vendId);
   }
 
   topUps(): Promise<SavedTopUp[]> {

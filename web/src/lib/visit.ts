@@ -48,17 +48,23 @@ export async function visit(
   const meter = card.meter;
   if (meter === null) throw new CardError(cardCode.meterSilent, 'the card has not heard its meter yet');
   for (let carried = 0; carried < CARRIED_MAX; carried += 1) {
-    const known = await knownMeter(store, meter, card);
-    const visited = await readStatus(card, cloud, known, store, tell);
-    const enough = isBrief && known.is_enrolled === true;
-    known.status = { bytes: visited.status, shown: visited.shown, read_at_ms: Date.now(), unsent: !enough };
-    await store.saveMeter(known);
+    const { isAhead, ...visited } = await readStatus(card, cloud, store, meter, tell);
+    const known = await store.changeMeter(
+      meter,
+      (known) => {
+        const enough = isBrief && known.is_enrolled === true && !isAhead;
+        known.card_name = card.info.card_name;
+        known.status = { bytes: visited.status, shown: visited.shown, read_at_ms: Date.now(), unsent: !enough };
+      },
+      () => ({ meter, history: new History(meter).save() }),
+    );
+    const enough = known?.status?.unsent === false;
     let waiting: string | undefined;
     try {
-      await fetchReadings(card, known, store, tell);
+      await fetchReadings(card, store, meter, tell);
       if (enough) return visited;
-      waiting = await enrol(cloud, known, store);
-      if (waiting === undefined) await upload(cloud, known, store, tell);
+      waiting = await enrol(cloud, store, meter, visited.status);
+      if (waiting === undefined) await upload(cloud, store, meter, tell);
     } catch (error) {
       if (error instanceof CloudError && error.problem?.waiting !== undefined) waiting = error.problem.waiting;
       else if (error instanceof CloudError) return visited;
@@ -74,13 +80,14 @@ export async function visit(
 async function readStatus(
   card: Card,
   cloud: Cloud,
-  known: KnownMeter,
   store: Store,
+  meter: string,
   tell: (p: Progress) => void,
-): Promise<Visited> {
+): Promise<Visited & { isAhead: boolean }> {
   tell({ doing: 'pairing' });
   await card.pair();
-  const ask = fromHex(await askFor(cloud, known, store));
+  const { ask: hex, isAhead } = await askFor(cloud, store, meter);
+  const ask = fromHex(hex);
   tell({ doing: 'asking_meter' });
   const first = CardRequest.status(random(8), ask);
   let answer: CardResponse = await card.askPatiently(() => CardRequest.status(random(8), ask));
@@ -90,43 +97,50 @@ async function readStatus(
   }
   if (answer.code !== cardCode.ok) throw new CardError(answer.code, answer.words);
   const body = answer.body;
-  return { status: toHex(body), shown: JSON.parse(statusIn(body)) as MeterStatus };
+  return { status: toHex(body), shown: JSON.parse(statusIn(body)) as MeterStatus, isAhead };
 }
 
-/** A fresh ask message; or without internet one of those fetched ahead, which is used up before it is used. */
-async function askFor(cloud: Cloud, known: KnownMeter, store: Store): Promise<string> {
+/** A fresh ask message; or where the cloud gives none now one of those fetched ahead, which is used up before it is used. */
+async function askFor(cloud: Cloud, store: Store, meter: string): Promise<{ ask: string; isAhead: boolean }> {
   try {
-    return await cloud.nonce(known.meter);
+    return { ask: await cloud.nonce(meter), isAhead: false };
   } catch (error) {
-    const [ahead, ...rest] = liveAsks(known);
-    if (!(error instanceof CloudError && error.kind === 'unreachable') || !ahead) throw error;
-    known.asks = rest;
-    await store.saveMeter(known);
-    return ahead.ask;
+    if (!(error instanceof CloudError) || error.kind === 'refused') throw error;
+    let ahead: Ahead | undefined;
+    await store.changeMeter(meter, (known) => {
+      [ahead, ...known.asks] = liveAsks(known);
+    });
+    if (!ahead) throw error;
+    return { ask: ahead.ask, isAhead: true };
   }
 }
 
-function liveAsks(known: KnownMeter): { ask: string; expires_at_ms: number }[] {
+type Ahead = NonNullable<KnownMeter['asks']>[number];
+
+function liveAsks(known: KnownMeter): Ahead[] {
   return (known.asks ?? []).filter((one) => one.expires_at_ms > Date.now());
 }
 
 /** Sees to it that this meter can be read without internet. */
-export async function fetchAsks(cloud: Cloud, known: KnownMeter, store: Store): Promise<void> {
-  const left = liveAsks(known);
-  if (!known.is_enrolled || left.length > ASKS_LOW) return;
-  const { asks, expires_at_ms } = await cloud.asks(known.meter, ASKS_KEPT - left.length);
-  known.asks = [...left, ...asks.map((ask) => ({ ask, expires_at_ms }))];
-  await store.saveMeter(known);
+export async function fetchAsks(cloud: Cloud, store: Store, meter: string): Promise<void> {
+  const known = await store.meter(meter);
+  if (!known?.is_enrolled) return;
+  const left = liveAsks(known).length;
+  if (left > ASKS_LOW) return;
+  const { asks, expires_at_ms } = await cloud.asks(meter, ASKS_KEPT - left);
+  await store.changeMeter(meter, (known) => {
+    known.asks = [...liveAsks(known), ...asks.map((ask) => ({ ask, expires_at_ms }))];
+  });
 }
 
-async function knownMeter(store: Store, meter: string, card: Card): Promise<KnownMeter> {
-  const known = (await store.meter(meter)) ?? { meter, history: new History(meter).save() };
-  known.card_name = card.info.card_name;
-  return known;
-}
-
-async function fetchReadings(card: Card, known: KnownMeter, store: Store, tell: (p: Progress) => void): Promise<void> {
+async function fetchReadings(card: Card, store: Store, meter: string, tell: (p: Progress) => void): Promise<void> {
+  const known = await store.meter(meter);
+  if (!known) return;
   const history = History.load(known.history);
+  const save = () =>
+    store.changeMeter(meter, (known) => {
+      known.history = history.save();
+    });
   try {
     history.visit(card.reportBytes);
     for (let request = history.request(random(8)); request; request = history.request(random(8))) {
@@ -136,60 +150,71 @@ async function fetchReadings(card: Card, known: KnownMeter, store: Store, tell: 
       if (answer.code !== cardCode.ok) throw new CardError(answer.code, answer.words);
       history.keep(answer);
       // A link that breaks off costs the rest only.
-      known.history = history.save();
-      await store.saveMeter(known);
+      await save();
     }
     history.fetched_all(card.reportBytes);
-    known.history = history.save();
-    await store.saveMeter(known);
+    await save();
   } finally {
     history.free();
   }
 }
 
 /** Proof of presence; what the meter lacks, if anything. */
-async function enrol(cloud: Cloud, known: KnownMeter, store: Store): Promise<string | undefined> {
-  if (!known.status) return undefined;
-  const enrolment = await cloud.enrol(known.meter, known.status.bytes);
-  known.status.unsent = false;
-  known.is_enrolled = true;
-  await store.saveMeter(known);
+async function enrol(cloud: Cloud, store: Store, meter: string, status: string): Promise<string | undefined> {
+  const enrolment = await cloud.enrol(meter, status);
+  await store.changeMeter(meter, (known) => {
+    if (known.status?.bytes === status) known.status.unsent = false;
+    known.is_enrolled = true;
+  });
   return enrolment.waiting;
 }
 
+/** Why a status will never be taken any more. */
+const USELESS = ['nonce_not_live', 'message_forged', 'message_malformed', 'other_meter'];
+
 /** Passes on what was read without internet. What waits for the meter comes with its next reading. */
-export async function passOn(cloud: Cloud, known: KnownMeter, store: Store): Promise<void> {
-  if (known.status?.unsent) {
+export async function passOn(cloud: Cloud, store: Store, meter: string): Promise<void> {
+  const status = (await store.meter(meter))?.status;
+  if (status?.unsent) {
     try {
-      await enrol(cloud, known, store);
+      await enrol(cloud, store, meter, status.bytes);
     } catch (error) {
-      if (!(error instanceof CloudError && error.kind === 'refused')) throw error;
-      // It will not be taken any more: another phone has shown a newer one, or its time is over.
-      known.status.unsent = false;
-      await store.saveMeter(known);
+      if (!(error instanceof CloudError && USELESS.includes(error.problem?.code ?? ''))) throw error;
+      await store.changeMeter(meter, (known) => {
+        if (known.status?.bytes === status.bytes) known.status.unsent = false;
+      });
     }
   }
-  await upload(cloud, known, store);
+  await upload(cloud, store, meter);
 }
 
 /** Passes on what the cloud lacks; also later, from anywhere with internet. */
-export async function upload(
+async function upload(
   cloud: Cloud,
-  known: KnownMeter,
   store: Store,
+  meter: string,
   tell: (progress: Progress) => void = () => {},
 ): Promise<void> {
+  for (;;) {
+    const known = await store.meter(meter);
+    if (!known?.is_enrolled) return;
+    const records = withHistory(known, (history) => JSON.parse(history.to_upload()) as string[]);
+    if (records.length === 0) return;
+    tell({ doing: 'uploading' });
+    await cloud.putRecords(meter, records);
+    await store.changeMeter(meter, (known) => {
+      withHistory(known, (history) => {
+        history.uploaded(JSON.stringify(records));
+        known.history = history.save();
+      });
+    });
+  }
+}
+
+function withHistory<T>(known: KnownMeter, work: (history: History) => T): T {
   const history = History.load(known.history);
   try {
-    for (;;) {
-      const records = JSON.parse(history.to_upload()) as string[];
-      if (records.length === 0) return;
-      tell({ doing: 'uploading' });
-      await cloud.putRecords(known.meter, records);
-      history.uploaded(JSON.stringify(records));
-      known.history = history.save();
-      await store.saveMeter(known);
-    }
+    return work(history);
   } finally {
     history.free();
   }

@@ -160,7 +160,7 @@ export class Walk {
         return await this.#readStatus();
       case 'begin':
         host.tell({ doing: 'asking_cloud' });
-        return this.#begun(await cloud.begin(id, step.body));
+        return this.#begun(await cloud.begin(id, step.body), step.body.status === undefined);
       case 'offer': {
         const { quote } = this.#shown();
         if (!quote) return topUp.declined(trust);
@@ -208,8 +208,10 @@ export class Walk {
 
   /** Where the company has something for the meter first, that is brought there, and the quote rests on what the meter
    * says after that: this status is of no more use. */
-  #begun(answer: VendAnswer): string | undefined {
+  #begun(answer: VendAnswer, isAway: boolean): string | undefined {
     const problem = 'problem' in answer ? (JSON.parse(answer.problem) as Problem) : undefined;
+    // The core wants the meter read now; its user, who is not there, is told why.
+    if (isAway && problem && this.#answered(answer) === undefined) throw new CloudError('refused', problem);
     if (problem?.waiting === undefined || !this.#isBrief) return this.#answered(answer);
     this.#isBrief = false;
     return this.#answered({ problem: JSON.stringify({ ...problem, code: 'nonce_not_live' }) });

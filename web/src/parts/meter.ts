@@ -1,6 +1,7 @@
 // What this phone can tell of a meter, put together from what it read itself and what the gas company knows.
 import { flags, type TopUpShown, type Unit } from '../lib/core';
 import type { KnownMeter } from '../lib/store';
+import type { Words } from '../words/zh';
 import { beginOf, dayOf, firstDayOf } from './usage';
 
 export interface MeterState {
@@ -34,6 +35,12 @@ export function stateOf(known: KnownMeter, topUps: readonly TopUpShown[]): Meter
     };
   }
   return read && { ...read.shown, ...flagged(read.shown.flags), unit, at_ms: read.read_at_ms, from: 'phone' };
+}
+
+/** What a meter is called on this phone; one that it has never met is somebody else's, and told by its number. */
+export function nameOf(meter: string, meters: readonly KnownMeter[], words: Words): string {
+  const known = meters.find((one) => one.meter === meter);
+  return known ? known.name || words.home.unnamed : words.vend.others(grouped(meter));
 }
 
 /** The oldest reading from which the gas company quotes away from the meter, ms (docs/protocols/http.md). */

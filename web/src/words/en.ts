@@ -182,6 +182,11 @@ export const en = {
     payAgain: 'Top up again',
     home: 'Home',
     receipt: 'See the receipt',
+    others: (meter: string) => `Someone else’s meter ${meter}`,
+    sent: 'Someone has sent you a top-up',
+    sentHint:
+      'Open it to see for which meter it is and what it costs; you can pay for it, or deliver it at the meter. First make sure that you trust who sent it.',
+    takeUp: 'Open it',
     unknown: 'There is no such top-up',
     unknownHint: 'Please check that the link is complete, or ask your gas company.',
     id: 'Top-up number',

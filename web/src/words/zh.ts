@@ -181,6 +181,12 @@ export const zh = {
     payAgain: '重新充值',
     home: '回首页',
     receipt: '看凭证',
+    /** Of a meter that this phone has never met. */
+    others: (meter: string) => `别人的燃气表 ${meter}`,
+    sent: '有人发来一笔充值',
+    sentHint:
+      '打开后可以看到它是给哪块表充的、要付多少钱；您可以替对方付款，或在表旁帮忙充进去。请先确认发给您的人可信。',
+    takeUp: '打开看看',
     unknown: '没有找到这笔充值',
     unknownHint: '请核对链接是否完整，或联系燃气公司。',
     id: '充值编号',

@@ -47,7 +47,7 @@ impl Cloud {
         let enrolling = store.enrol(nonce, phone_key, &believed, self.now()).await;
         match enrolling.map_err(Problem::ours)? {
             Enrolling::Enrolled(enrolled_at_ms) => {
-                self.look_at_sales(meter).await?;
+                self.look_at_sales(meter).await;
                 Ok(Enrolment {
                     phone_key,
                     meter,

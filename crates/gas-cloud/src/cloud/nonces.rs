@@ -8,8 +8,13 @@ use gas_units::{MeterNumber, UnixMillis};
 
 use super::Cloud;
 
-/// Most unanswered asks of one phone for one meter, so that nobody fills the books with them.
-const ASKS_MAX: u32 = 32;
+/// Most unanswered asks of one phone for one meter, so that nobody fills the books with them. Those whose answer
+/// was lost count until they end.
+const ASKS_MAX: u32 = 64;
+
+/// What lives longer than this was fetched ahead: the asks of a visit, which anyone may have made for any phone,
+/// keep no phone from those.
+const VISIT_MS: i64 = 60 * 60 * 1000;
 
 impl Cloud {
     /// An ask message for one meter, from the company. With a phone key it is also remembered: the status
@@ -44,7 +49,8 @@ impl Cloud {
     ) -> Result<Asks, Problem> {
         let AsksWanted { count } = wanted;
         self.must_be_enrolled(meter, signer).await?;
-        let live = self.store().live_nonces(meter, signer, self.now()).await;
+        let after = self.now().plus_millis(VISIT_MS);
+        let live = self.store().live_nonces(meter, signer, after).await;
         if live.map_err(Problem::ours)?.saturating_add(count.into()) > ASKS_MAX {
             return Err(too_many_asks());
         }

@@ -8,6 +8,9 @@ use gas_vend::{Event, Settlement};
 
 use super::{Cloud, With};
 
+/// Most sales that are looked at while a phone waits; a meter has one under way at a time.
+const LOOKS_MAX: usize = 4;
+
 impl Cloud {
     /// Passes the meter's answer to a token that no vend brought (a sale taken back, books restored) to the
     /// company, and gives what the meter lacks after it. Nothing is kept here: until the company believes
@@ -32,7 +35,7 @@ impl Cloud {
         }
         let reported = ReceiptReported { receipt };
         let believed = self.company().token_receipt(meter, seq, reported).await?;
-        self.look_at_sales(meter).await?;
+        self.look_at_sales(meter).await;
         Ok(TokenTaken {
             waiting: lacking(believed),
         })
@@ -41,15 +44,23 @@ impl Cloud {
 
 impl Cloud {
     /// The meter has just told the company something: whose credit it shows need not wait until the outbox
-    /// looks. Where the company does not answer now, the outbox does.
-    pub(super) async fn look_at_sales(&self, meter: MeterNumber) -> Result<(), Problem> {
-        let open = self.store().unsettled(meter).await;
-        for vend_id in open.map_err(Problem::ours)? {
-            if let Err(error) = self.look_at_sale(vend_id).await {
-                tracing::warn!(%error, "a sale was not looked at now; later");
+    /// looks. Where the company does not answer now, or there are many, the outbox does.
+    pub(super) async fn look_at_sales(&self, meter: MeterNumber) {
+        let looked = async {
+            for vend_id in self
+                .store()
+                .unsettled(meter)
+                .await?
+                .into_iter()
+                .take(LOOKS_MAX)
+            {
+                self.look_at_sale(vend_id).await?;
             }
+            Ok::<_, BoxError>(())
+        };
+        if let Err(error) = looked.await {
+            tracing::warn!(%error, "a meter's sales were not looked at now; later");
         }
-        Ok(())
     }
 
     async fn look_at_sale(&self, vend_id: VendId) -> Result<(), BoxError> {

@@ -7,7 +7,7 @@ use gas_store::company::QuoteOutcome;
 use gas_tariff::Want;
 use gas_units::VendId;
 
-use super::Company;
+use super::{Company, NONCE_VALID_MS};
 use crate::problems;
 
 impl Company {
@@ -31,7 +31,9 @@ impl Company {
             Some(status) => {
                 let (_, keys, status) = self.prove_status(meter, &status.0).await?;
                 let store = self.store();
-                let made = store.make_quote(&status, inquiry, request, &keys, key, now);
+                let fresh_until = now.plus_millis(NONCE_VALID_MS);
+                let made =
+                    store.make_quote(&status, inquiry, request, &keys, key, fresh_until, now);
                 made.await
             }
             None => {

@@ -220,10 +220,10 @@ pub(super) fn live_nonces(
     store: &Store,
     meter: MeterNumber,
     phone_key: PublicKeyHex,
-    now: UnixMillis,
+    after: UnixMillis,
 ) -> u32 {
     let tx = store.begin();
-    let live = |row: &NonceRow| row.phone_key == phone_key && !row.used && row.expires_at > now;
+    let live = |row: &NonceRow| row.phone_key == phone_key && !row.used && row.expires_at > after;
     let count = nonces_of(&tx, meter).filter(|(_, row)| live(row)).count();
     u32::try_from(count).unwrap_or(u32::MAX)
 }

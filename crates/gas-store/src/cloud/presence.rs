@@ -43,7 +43,7 @@ impl CloudStore {
         }
     }
 
-    /// How many asks of a phone for a meter are live and unanswered.
+    /// How many asks of a phone for a meter are unanswered, and live after this time.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -51,11 +51,11 @@ impl CloudStore {
         &self,
         meter: MeterNumber,
         phone_key: PublicKeyHex,
-        now: UnixMillis,
+        after: UnixMillis,
     ) -> Result<u32, StoreError> {
         match self.db().await {
-            Backend::Memory(store) => Ok(memory::live_nonces(store, meter, phone_key, now)),
-            Backend::Sqlite(db) => Box::pin(sql::live_nonces(db, meter, phone_key, now)).await,
+            Backend::Memory(store) => Ok(memory::live_nonces(store, meter, phone_key, after)),
+            Backend::Sqlite(db) => Box::pin(sql::live_nonces(db, meter, phone_key, after)).await,
         }
     }
 

@@ -119,7 +119,7 @@ pub(super) async fn live_nonces(
     db: &Sqlite,
     meter: MeterNumber,
     phone_key: PublicKeyHex,
-    now: UnixMillis,
+    after: UnixMillis,
 ) -> Result<u32, StoreError> {
     let (count,): (u32,) = sqlx::query_as(
         "SELECT COUNT(*) FROM nonces
@@ -127,7 +127,7 @@ pub(super) async fn live_nonces(
     )
     .bind(meter.to_string())
     .bind(phone_key.to_string())
-    .bind(now.millis())
+    .bind(after.millis())
     .fetch_one(db.readers())
     .await?;
     Ok(count)

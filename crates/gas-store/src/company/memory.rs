@@ -199,6 +199,14 @@ pub(super) fn insert_nonce(
     Ok(())
 }
 
+pub(super) fn nonce_expiry(
+    tx: &Tx,
+    meter: MeterNumber,
+    nonce: Nonce,
+) -> Result<Option<UnixMillis>, StoreError> {
+    Ok(tx.nonces.get(&(meter, nonce)).map(|row| row.expires_at))
+}
+
 pub(super) fn use_nonce(
     tx: &mut Tx,
     meter: MeterNumber,

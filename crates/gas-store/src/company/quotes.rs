@@ -75,7 +75,9 @@ impl CompanyStore {
     }
 
     /// Learns from a status that answers a live nonce, and quotes from it. What was learned stays learned
-    /// even where there is no quote. `request` is the SHA-256 of what was asked.
+    /// even where there is no quote. `request` is the SHA-256 of what was asked. A nonce that lives longer than
+    /// `fresh_until` was fetched ahead: who has kept what answers it may have no business with the meter any
+    /// more, so it is good for a reading only.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -86,12 +88,17 @@ impl CompanyStore {
         request: Sha256Digest,
         keys: &(impl MeterKeyring + Sync),
         key: &SigningKey,
+        fresh_until: UnixMillis,
         now: UnixMillis,
     ) -> Result<QuoteOutcome, StoreError> {
         let mut tx = self.begin().await?;
         tx.agree().await?;
         if let Some(known) = tx.find_quote(inquiry.vend_id).await? {
             return Ok(as_asked_before(known, request));
+        }
+        let expires_at = tx.nonce_expiry(status.meter, status.nonce).await?;
+        if expires_at.is_some_and(|at| at > fresh_until) {
+            return Ok(QuoteOutcome::NonceNotLive);
         }
         let message = status.sha256();
         if !tx

@@ -335,6 +335,8 @@ row_operations! {
     forget_nonces(now: UnixMillis) -> ();
     /// Keeps a challenge.
     insert_nonce(meter: MeterNumber, nonce: Nonce, expires_at: UnixMillis) -> ();
+    /// Until when a challenge lives.
+    nonce_expiry(meter: MeterNumber, nonce: Nonce) -> Option<UnixMillis>;
     /// Uses a challenge up for one message. False where it is unknown, expired, or used by another.
     use_nonce(meter: MeterNumber, nonce: Nonce, message: Sha256Digest, now: UnixMillis) -> bool;
 

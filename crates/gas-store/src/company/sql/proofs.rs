@@ -129,6 +129,20 @@ pub(in crate::company) async fn insert_nonce(
     Ok(())
 }
 
+pub(in crate::company) async fn nonce_expiry(
+    connection: &mut SqliteConnection,
+    meter: MeterNumber,
+    nonce: Nonce,
+) -> Result<Option<UnixMillis>, StoreError> {
+    let row: Option<(i64,)> =
+        sqlx::query_as("SELECT expires_at_ms FROM nonces WHERE meter = ? AND nonce = ?")
+            .bind(meter.to_string())
+            .bind(nonce.0.as_slice())
+            .fetch_optional(connection)
+            .await?;
+    Ok(row.map(|(at,)| UnixMillis::from_millis(at)))
+}
+
 pub(in crate::company) async fn use_nonce(
     connection: &mut SqliteConnection,
     meter: MeterNumber,

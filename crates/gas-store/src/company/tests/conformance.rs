@@ -252,7 +252,8 @@ impl Pair {
         };
         let request = Sha256Digest::of(&[self.chance.byte_below(2)]);
         let now = self.now;
-        on_both!(self, store => store.make_quote(&proven, inquiry, request, &keys, &key(), now))
+        let fresh = now.plus_millis(900_000);
+        on_both!(self, store => store.make_quote(&proven, inquiry, request, &keys, &key(), fresh, now))
             .unwrap();
         let vend_id = inquiry.vend_id;
         if let Some(row) = on_both!(self, store => store.quote(vend_id)).unwrap() {

@@ -176,7 +176,15 @@ async fn quote_at(store: &CompanyStore, number: u8, now: UnixMillis) -> Signed<Q
     };
     let request = Sha256Digest::of(&[number]);
     let made = store
-        .make_quote(&proven, inquiry, request, &Keys(meter()), &key(), now)
+        .make_quote(
+            &proven,
+            inquiry,
+            request,
+            &Keys(meter()),
+            &key(),
+            UnixMillis::from_millis(i64::MAX),
+            now,
+        )
         .await
         .unwrap();
     let QuoteOutcome::Quoted(compact) = made else {

@@ -343,7 +343,15 @@ async fn a_state_that_restored_books_do_not_know_is_told_apart() {
         };
         let request = Sha256Digest::of(b"");
         let quoted = store
-            .make_quote(&forgotten(2), inquiry, request, &keys, &key(), NOW)
+            .make_quote(
+                &forgotten(2),
+                inquiry,
+                request,
+                &keys,
+                &key(),
+                UnixMillis::from_millis(i64::MAX),
+                NOW,
+            )
             .await;
         assert_eq!(quoted.unwrap(), QuoteOutcome::NotYet);
         assert!(!book(&store).await.frozen);
