@@ -348,8 +348,11 @@ export const scenes = [
     data: data([]),
     path: `#/vend/${pending.vend_id}`,
     cloud: (route) => route.fulfill({ status: 404, json: { code: 'vend_unknown', detail: '' } }),
-    then: (page) => tap(page, 'take-up'),
-    sees: '[data-state="unknown"]',
+    sees: '[data-action="take-up"]',
+    then: async (page) => {
+      await tap(page, 'take-up');
+      await page.waitForSelector('[data-state="unknown"]');
+    },
   },
   {
     name: 'vend-sent-closed',
@@ -364,8 +367,11 @@ export const scenes = [
     bluetooth: 'none',
     path: `#/vend/${offered.vend_id}`,
     cloud: (route) => route.fulfill({ json: vendOf(offered) }),
-    then: (page) => tap(page, 'take-up'),
-    sees: '[data-action="go-on"]',
+    sees: '[data-action="take-up"]',
+    then: async (page) => {
+      await tap(page, 'take-up');
+      await page.waitForSelector('[data-action="go-on"]');
+    },
   },
   { name: 'history', data: data([waiting, expired, ...past]), path: '#/history', sees: '[data-state="accepted"]' },
   { name: 'history-empty', data: data([]), path: '#/history', sees: '[data-screen="history"]' },
