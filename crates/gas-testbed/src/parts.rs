@@ -136,7 +136,6 @@ impl Site {
         Ok(())
     }
 
-    /// The cloud names the bridge to the page where there is to be one.
     async fn prepare_servers(&self, with_bridge: bool) -> anyhow::Result<()> {
         self.init(Part::Provider).await?;
         let company = self.init(Part::Company).await?;
@@ -181,23 +180,7 @@ impl Site {
                 },
             }),
         )?;
-        let mut cloud_config = json!({
-            "listen": self.address("cloud")?,
-            "company": {
-                "url": self.url("company")?,
-                "access_key_file": "company.access-key",
-                "public_key": company_key,
-            },
-            "pay": {
-                "url": self.url("pay")?,
-                "access_key_file": "pay.access-key",
-                "public_key": pay_key,
-            },
-        });
-        if with_bridge {
-            cloud_config["demo_bridge"] = format!("ws://{}", self.address("bridge")?).into();
-        }
-        self.configure(Part::Cloud, &cloud_config)?;
+        self.configure_cloud(company_key, pay_key, with_bridge)?;
         write_config(
             &self.phone_dir(),
             &json!({
@@ -206,6 +189,33 @@ impl Site {
                 "company_public_key": company_key,
                 "pay_public_key": pay_key,
                 "value_max": self.settings.phone_value_max,
+            }),
+        )
+    }
+
+    /// The cloud names the bridge to the page where there is to be one.
+    fn configure_cloud(
+        &self,
+        company_key: gas_api::PublicKeyHex,
+        pay_key: gas_api::PublicKeyHex,
+        with_bridge: bool,
+    ) -> anyhow::Result<()> {
+        let bridge = with_bridge.then(|| self.address("bridge")).transpose()?;
+        self.configure(
+            Part::Cloud,
+            &json!({
+                "listen": self.address("cloud")?,
+                "company": {
+                    "url": self.url("company")?,
+                    "access_key_file": "company.access-key",
+                    "public_key": company_key,
+                },
+                "pay": {
+                    "url": self.url("pay")?,
+                    "access_key_file": "pay.access-key",
+                    "public_key": pay_key,
+                },
+                "demo_bridge": bridge.map(|address| format!("ws://{address}")),
             }),
         )
     }

@@ -3,7 +3,7 @@ use gas_api::company::{QuoteMade, QuoteWanted};
 use gas_http::Problem;
 use gas_sales::Inquiry;
 use gas_statement::Sha256Digest;
-use gas_store::company::QuoteOutcome;
+use gas_store::company::{QuoteAsked, QuoteOutcome};
 use gas_tariff::Want;
 use gas_units::VendId;
 
@@ -26,20 +26,20 @@ impl Company {
             },
             valid_for_ms: self.quotes_valid_ms,
         };
+        let asked = QuoteAsked { inquiry, request };
         let (meter, key, now) = (wanted.meter, self.statement_key(), self.now());
         let outcome = match &wanted.status {
             Some(status) => {
                 let (_, keys, status) = self.prove_status(meter, &status.0).await?;
                 let store = self.store();
                 let fresh_until = now.plus_millis(NONCE_VALID_MS);
-                let made =
-                    store.make_quote(&status, inquiry, request, &keys, key, fresh_until, now);
+                let made = store.make_quote(&status, asked, &keys, key, fresh_until, now);
                 made.await
             }
             None => {
                 self.book(meter).await?;
                 let store = self.store();
-                let made = store.make_quote_unread(meter, inquiry, request, key, now);
+                let made = store.make_quote_unread(meter, asked, key, now);
                 made.await
             }
         };

@@ -37,7 +37,7 @@ use tx::{Backend, NewAlarm, Tx};
 pub use learn::{Learned, StateOutcome};
 pub use mark::{Behind, EpochError, Issued, Mark, MarkError};
 pub use outbox::Effect;
-pub use quotes::{QuoteOutcome, QuoteRow};
+pub use quotes::{QuoteAsked, QuoteOutcome, QuoteRow};
 pub use records::RecordsOutcome;
 pub use refunds::{RefundInquiry, RefundOutcome, RefundRow, RefundState};
 pub use replacements::{

@@ -21,6 +21,15 @@ pub struct QuoteRow {
     pub quote: String,
 }
 
+/// What a quote is asked for, and in which words.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct QuoteAsked {
+    /// What is asked for.
+    pub inquiry: Inquiry,
+    /// SHA-256 of the words: the same id never gets two quotes.
+    pub request: Sha256Digest,
+}
+
 /// What came of asking for a quote.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum QuoteOutcome {
@@ -50,16 +59,14 @@ impl CompanyStore {
         self.read().await?.find_quote(vend_id).await
     }
 
-    /// Quotes from the newest believed state of a meter that was not read for it. `request` is the SHA-256 of
-    /// what was asked.
+    /// Quotes from the newest believed state of a meter that was not read for it.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn make_quote_unread(
         &self,
         meter: MeterNumber,
-        inquiry: Inquiry,
-        request: Sha256Digest,
+        QuoteAsked { inquiry, request }: QuoteAsked,
         key: &SigningKey,
         now: UnixMillis,
     ) -> Result<QuoteOutcome, StoreError> {
@@ -75,7 +82,7 @@ impl CompanyStore {
     }
 
     /// Learns from a status that answers a live nonce, and quotes from it. What was learned stays learned
-    /// even where there is no quote. `request` is the SHA-256 of what was asked. A nonce that lives longer than
+    /// even where there is no quote. A nonce that lives longer than
     /// `fresh_until` was fetched ahead: who has kept what answers it may have no business with the meter any
     /// more, so it is good for a reading only.
     ///
@@ -84,8 +91,7 @@ impl CompanyStore {
     pub async fn make_quote(
         &self,
         status: &Proven<Status>,
-        inquiry: Inquiry,
-        request: Sha256Digest,
+        QuoteAsked { inquiry, request }: QuoteAsked,
         keys: &(impl MeterKeyring + Sync),
         key: &SigningKey,
         fresh_until: UnixMillis,

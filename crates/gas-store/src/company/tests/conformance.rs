@@ -12,7 +12,9 @@ use gas_units::{MeterNumber, RefundId, UnixMillis, UnixTime, VendId, Volume};
 use tempfile::TempDir;
 
 use super::{Keys, NOW, a_book, key, meter, open, payment_for};
-use crate::company::{CompanyStore, RefundInquiry, RefundOutcome, ReserveOutcome, SellOutcome};
+use crate::company::{
+    CompanyStore, QuoteAsked, RefundInquiry, RefundOutcome, ReserveOutcome, SellOutcome,
+};
 use crate::sqlite::StoreError;
 
 const SEEDS: u64 = 40;
@@ -253,7 +255,7 @@ impl Pair {
         let request = Sha256Digest::of(&[self.chance.byte_below(2)]);
         let now = self.now;
         let fresh = now.plus_millis(900_000);
-        on_both!(self, store => store.make_quote(&proven, inquiry, request, &keys, &key(), fresh, now))
+        on_both!(self, store => store.make_quote(&proven, QuoteAsked { inquiry, request }, &keys, &key(), fresh, now))
             .unwrap();
         let vend_id = inquiry.vend_id;
         if let Some(row) = on_both!(self, store => store.quote(vend_id)).unwrap() {

@@ -20,7 +20,7 @@ use gas_token::{
 use gas_units::{MeterNumber, Money, Unit, UnixMillis, UnixTime, VendId, Volume};
 use tempfile::TempDir;
 
-use super::{CompanyStore, QuoteOutcome, SellOutcome};
+use super::{CompanyStore, QuoteAsked, QuoteOutcome, SellOutcome};
 
 const NOW: UnixMillis = UnixMillis::from_millis(1_795_435_200_000);
 
@@ -178,8 +178,7 @@ async fn quote_at(store: &CompanyStore, number: u8, now: UnixMillis) -> Signed<Q
     let made = store
         .make_quote(
             &proven,
-            inquiry,
-            request,
+            QuoteAsked { inquiry, request },
             &Keys(meter()),
             &key(),
             UnixMillis::from_millis(i64::MAX),

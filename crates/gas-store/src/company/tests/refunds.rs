@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use super::{Keys, NOW, a_book, both, key, meter, open, quote, quote_at, sell, status};
 use crate::company::{
-    CompanyStore, Effect, Learned, QuoteOutcome, RefundInquiry, RefundOutcome, RefundRow,
-    RefundState, SellOutcome, StateOutcome,
+    CompanyStore, Effect, Learned, QuoteAsked, QuoteOutcome, RefundInquiry, RefundOutcome,
+    RefundRow, RefundState, SellOutcome, StateOutcome,
 };
 
 pub(super) const FIRST: RefundId = RefundId::from_parts(1, [1; 10]);
@@ -345,8 +345,7 @@ async fn a_state_that_restored_books_do_not_know_is_told_apart() {
         let quoted = store
             .make_quote(
                 &forgotten(2),
-                inquiry,
-                request,
+                QuoteAsked { inquiry, request },
                 &keys,
                 &key(),
                 UnixMillis::from_millis(i64::MAX),
