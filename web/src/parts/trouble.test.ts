@@ -4,6 +4,8 @@ import { CloudError } from '../lib/cloud';
 import type { Problem } from '../lib/core';
 import { LinkError } from '../lib/link/card-link';
 import { en } from '../words/en';
+import { troubles as english } from '../words/en-trouble';
+import { zh } from '../words/zh';
 import { troubles } from '../words/zh-trouble';
 import { browserKind } from './browser';
 import { codeOf, remedyOf } from './trouble';
@@ -52,5 +54,6 @@ it('knows browsers that cannot reach cards', () => {
 });
 
 it('is put into words in every language alike', () => {
-  expect(Object.keys(en.trouble.words).sort()).toEqual(Object.keys(troubles).sort());
+  expect(Object.keys({ ...en.trouble.words, ...english }).sort()).toEqual(Object.keys(troubles).sort());
+  expect(Object.keys(en.trouble.words).sort()).toEqual(Object.keys(zh.trouble.words).sort());
 });

@@ -1,12 +1,13 @@
-// What to tell of every trouble, in English.
+// What to tell of every trouble but the first ones, in English.
 import type { LinkTrouble } from '../lib/link/card-link';
 import type { TroubleWords } from './zh-first-trouble';
 
 const nothingLost = 'Your money and your gas are untouched.';
 const nothingPaid = 'Nothing was paid.';
+// As in en.ts, which this must not import: a first look would load one file more.
 const moneySafe = 'What was paid and what is to be credited is on record. Nothing is lost, and nobody pays twice.';
-const standNear = 'Stand next to the gas meter, hold the phone close to the card, and try again.';
 const callUs = 'call your gas company and tell them the top-up number.';
+const standNear = 'Stand next to the gas meter, hold the phone close to the card, and try again.';
 
 const link: Record<LinkTrouble, TroubleWords> = {
   no_bluetooth: {
@@ -98,16 +99,6 @@ const card: Record<string, TroubleWords> = {
 };
 
 const cloud: Record<string, TroubleWords> = {
-  cloud_unreachable: {
-    what: 'The gas company cannot be reached',
-    safe: moneySafe,
-    todo: 'Check the phone’s internet (flight mode off, mobile data or Wi-Fi on) and try again.',
-  },
-  cloud_not_now: {
-    what: 'The gas company’s system is busy',
-    safe: moneySafe,
-    todo: 'Wait a minute or two and try again.',
-  },
   internal: {
     what: 'The gas company’s system has a problem',
     safe: moneySafe,
@@ -220,11 +211,6 @@ const own: Record<string, TroubleWords> = {
     what: 'This step is not needed now',
     safe: moneySafe,
     todo: 'Tap “Go on” to see where the top-up is now.',
-  },
-  unknown: {
-    what: 'Something unexpected happened',
-    safe: moneySafe,
-    todo: 'Try again. If that does not help, ' + callUs,
   },
 };
 

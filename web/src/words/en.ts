@@ -1,6 +1,28 @@
 // English. Loaded only where it is spoken; the type holds it to the same keys as Chinese.
-import { troubles } from './en-trouble';
+import type { TroubleWords } from './zh-first-trouble';
 import type { Words } from './zh';
+
+const moneySafe = 'What was paid and what is to be credited is on record. Nothing is lost, and nobody pays twice.';
+const callUs = 'call your gas company and tell them the top-up number.';
+
+/** What to tell of a trouble before the words of all of them are here (en-trouble.ts). */
+const firstTroubles: Record<string, TroubleWords> = {
+  cloud_unreachable: {
+    what: 'The gas company cannot be reached',
+    safe: moneySafe,
+    todo: 'Check the phone’s internet (flight mode off, mobile data or Wi-Fi on) and try again.',
+  },
+  cloud_not_now: {
+    what: 'The gas company’s system is busy',
+    safe: moneySafe,
+    todo: 'Wait a minute or two and try again.',
+  },
+  unknown: {
+    what: 'Something unexpected happened',
+    safe: moneySafe,
+    todo: 'Try again. If that does not help, ' + callUs,
+  },
+};
 
 export const en = {
   name: 'Gas top-up',
@@ -184,8 +206,7 @@ export const en = {
     receipt: 'See the receipt',
     others: (meter: string) => `Someone else’s meter ${meter}`,
     sent: 'Someone has sent you a top-up',
-    sentHint:
-      'Open it to see for which meter it is and what it costs; you can pay for it, or deliver it at the meter. First make sure that you trust who sent it.',
+    sentHint: 'Open it to see whose meter it is for and what it costs. Make sure that you trust who sent it.',
     takeUp: 'Open it',
     unknown: 'There is no such top-up',
     unknownHint: 'Please check that the link is complete, or ask your gas company.',
@@ -218,7 +239,7 @@ export const en = {
   share: {
     title: 'Let someone else pay or deliver',
     text: 'Gas top-up',
-    hint: 'Whoever has the link sees this top-up and can pay for it; at the meter they can deliver it. Send it only to people you trust.',
+    hint: 'Whoever has the link can pay for it, or deliver it at the meter. Send it only to people you trust.',
     send: 'Send the link',
     copied: 'Link copied',
   },
@@ -280,8 +301,7 @@ export const en = {
     refundedAt: 'Refunded at',
     lines: 'How the price came about',
     code: 'Check code',
-    codeHint:
-      'The top-up number and the first 16 digits of the settlement’s hash: the gas company finds the original by it.',
+    codeHint: 'The top-up number and 16 digits of the settlement’s hash: the gas company finds the original by it.',
     share: 'Share as a picture',
     save: 'Save the receipt file',
     saveHint: 'The file holds all signatures: anyone can check it with pilotlight verify.',
@@ -304,7 +324,7 @@ export const en = {
     add: 'Connect another meter',
     other: 'Top up for someone else',
     otherText:
-      'Read their meter once, next to it: it then appears here. Pay from anywhere afterwards, or let them scan the code. Once paid, any phone that reads that meter puts the gas on it.',
+      'Read their meter once, next to it: it then appears here. Pay from anywhere afterwards. Once paid, any phone that reads that meter puts the gas on it.',
     card: (name: string) => `Card ${name}`,
   },
 
@@ -327,14 +347,14 @@ export const en = {
         'Open this page in Chrome, Edge or Samsung Internet on an Android phone, or in Chrome or Edge on a computer.',
     },
     still:
-      'Here you can still see your top-ups and pay those that have a price. Any phone with Bluetooth can bring the gas to the meter.',
+      'You can still see top-ups here, and pay those that have a price. Any phone with Bluetooth can bring the gas to the meter.',
     phone: 'Phone and Bluetooth',
     meter: 'Meter and card',
     money: 'Money and top-ups',
     safeTitle: 'Can money get lost?',
-    safe: 'No. Every top-up has a number, and every step is on record: paid, issued, credited. If internet, battery or phone fail, come back and tap “Go on”. Nobody pays twice.',
+    safe: 'No. Every step of a top-up is on record. If internet, battery or phone fail, come back and tap “Go on”. Nobody pays twice.',
     call: 'It still does not work',
-    callText: 'Call your gas company (its number is on the meter and on your bill) and tell the top-up number.',
+    callText: 'Call your gas company (the number is on your bill) and tell the top-up number.',
   },
 
   trouble: {
@@ -348,7 +368,7 @@ export const en = {
     readMeter: 'Read meter',
     help: 'Help',
     code: (code: string) => `Code ${code}`,
-    words: troubles,
+    words: firstTroubles,
   },
 
   offline: 'No internet. Balance and history are here all the same.',

@@ -7,7 +7,7 @@ const KEPT = 'pilotlight-language';
 class Speech {
   language = $state<Language>('zh-CN');
   words = $state.raw<Words>(zh);
-  #zh: Words = zh;
+  #tellsAll = false;
   format = $state.raw(new Format('zh-CN'));
 
   /** As chosen here before, or as the browser is set. */
@@ -27,18 +27,27 @@ class Speech {
 
   /** Learns what to tell of every trouble: the first look needs a few of them only. */
   async learn(): Promise<void> {
-    const { troubles: words } = await import('./zh-trouble');
-    this.#zh = { ...zh, trouble: { ...zh.trouble, words } };
-    if (this.language === 'zh-CN') this.words = this.#zh;
+    this.#tellsAll = true;
+    await this.speak(this.language);
   }
 
   private async speak(language: Language): Promise<void> {
-    this.words = language === 'en' ? (await import('./en')).en : this.#zh;
+    const words = language === 'en' ? (await import('./en')).en : zh;
+    const troubles = this.#tellsAll ? await allTroubles(language) : undefined;
+    this.words = troubles
+      ? { ...words, trouble: { ...words.trouble, words: { ...words.trouble.words, ...troubles } } }
+      : words;
     this.format = new Format(language);
     this.language = language;
     document.documentElement.lang = language;
     document.title = this.words.name;
   }
+}
+
+/** None where they cannot be fetched now: the first ones stay. */
+async function allTroubles(language: Language): Promise<Words['trouble']['words'] | undefined> {
+  const all = language === 'en' ? import('./en-trouble') : import('./zh-trouble');
+  return (await all.catch(() => undefined))?.troubles;
 }
 
 function kept(): Language | undefined {

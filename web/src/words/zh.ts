@@ -184,8 +184,7 @@ export const zh = {
     /** Of a meter that this phone has never met. */
     others: (meter: string) => `别人的燃气表 ${meter}`,
     sent: '有人发来一笔充值',
-    sentHint:
-      '打开后可以看到它是给哪块表充的、要付多少钱；您可以替对方付款，或在表旁帮忙充进去。请先确认发给您的人可信。',
+    sentHint: '打开后能看到给哪块表充、要付多少钱。请先确认发给您的人可信。',
     takeUp: '打开看看',
     unknown: '没有找到这笔充值',
     unknownHint: '请核对链接是否完整，或联系燃气公司。',
@@ -216,7 +215,7 @@ export const zh = {
   share: {
     title: '请别人付款，或帮忙充到表里',
     text: '燃气充值',
-    hint: '收到链接的人可以看到这笔充值、替您付款；在表旁还能帮您充进去。请只发给信得过的人。',
+    hint: '收到的人可以替您付款，或在表旁帮您充进去。请只发给信得过的人。',
     send: '发送链接',
     copied: '链接已复制',
   },

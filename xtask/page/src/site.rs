@@ -1,6 +1,7 @@
 //! `web/dist`: what the cloud serves.
 
 use std::fs;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::process::Command;
 
@@ -45,12 +46,11 @@ fn squeeze(folder: &Path) -> anyhow::Result<()> {
         }
         let whole = fs::read(path.with_extension(""))?;
         let mut small = Vec::new();
-        zopfli::compress(
-            zopfli::Options::default(),
-            zopfli::Format::Gzip,
-            whole.as_slice(),
-            &mut small,
-        )?;
+        let options = zopfli::Options {
+            iteration_count: NonZeroU64::new(50).unwrap_or(NonZeroU64::MIN),
+            ..zopfli::Options::default()
+        };
+        zopfli::compress(options, zopfli::Format::Gzip, whole.as_slice(), &mut small)?;
         fs::write(&path, small)?;
     }
     Ok(())
