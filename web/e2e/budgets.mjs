@@ -59,7 +59,7 @@ async function load() {
     return `## First load
 
 On the wire with nothing in the phone, the heads of all answers and what is fetched once the page is idle included, bytes.
-The first load itself, at most 130,000 bytes in gzip, is held by the build (`./x page` prints it; decision 0011):
+The first load itself, at most 130,000 bytes in gzip, is held by the build, which prints it (decision 0011):
 
 | | gzip | brotli |
 |---|---:|---:|
