@@ -77,9 +77,7 @@ for (const [name, fault] of /** @type {[string, () => Promise<unknown>][]} */ ([
   ['at the receipt', () => home.cutOn(ATT.indication, { skip: 2 })],
 ])) {
   test(`the link is cut ${name}, in the middle of a delivery`, async () => {
-    const vend = await phone.agree('20');
-    await phone.payHere();
-    await phone.sees('[data-action="deliver"]');
+    const vend = await phone.paid('20');
     await fault();
     await phone.deliver();
     await home.expectAccepted(vend, start, FEN);
@@ -88,9 +86,7 @@ for (const [name, fault] of /** @type {[string, () => Promise<unknown>][]} */ ([
 }
 
 test('the bridge is killed while it delivers, and comes back', async () => {
-  const vend = await phone.agree('20');
-  await phone.payHere();
-  await phone.sees('[data-action="deliver"]');
+  const vend = await phone.paid('20');
   // The card has the token, and waits for its meter.
   await home.freeze('meter');
   await phone.press('deliver');

@@ -61,9 +61,7 @@ for (const [name, fault] of /** @type {[string, () => Promise<unknown>][]} */ ([
   ['the receipt', () => home.cutOn(ATT.indication, { skip: 2 })],
 ])) {
   test(`the link is cut at ${name} of a delivery`, async () => {
-    const vend = await phone.agree('20');
-    await phone.payHere();
-    await phone.sees('[data-action="deliver"]');
+    const vend = await phone.paid('20');
     await fault();
     await phone.deliver();
     await home.expectAccepted(vend, start, FEN);
@@ -72,9 +70,7 @@ for (const [name, fault] of /** @type {[string, () => Promise<unknown>][]} */ ([
 }
 
 test('the radio carries nothing in the middle of a delivery, and then does again', async () => {
-  const vend = await phone.agree('20');
-  await phone.payHere();
-  await phone.sees('[data-action="deliver"]');
+  const vend = await phone.paid('20');
   await home.blackhole(true);
   phone.tab.chooser.choose(home.facts.home.card_name);
   await phone.press('deliver');

@@ -80,9 +80,7 @@ test('the phone dies at the cashier, before it is paid', async () => {
 });
 
 test('the phone dies while it delivers', async () => {
-  const vend = await phone.agree('20');
-  await phone.payHere();
-  await phone.sees('[data-action="deliver"]');
+  const vend = await phone.paid('20');
   await home.freeze('meter');
   phone.tab.chooser.choose(home.facts.home.card_name);
   await phone.press('deliver');
@@ -147,9 +145,7 @@ for (const part of /** @type {const} */ (['company', 'pay'])) {
 
 for (const part of /** @type {const} */ (['company', 'cloud'])) {
   test(`the ${part} is down when the meter has it`, async () => {
-    const vend = await phone.agree('20');
-    await phone.payHere();
-    await phone.sees('[data-action="deliver"]');
+    const vend = await phone.paid('20');
     await home.kill(part);
     phone.tab.chooser.choose(home.facts.home.card_name);
     await phone.press('deliver');

@@ -64,9 +64,7 @@ for (const [name, fault] of /** @type {[string, () => Promise<unknown>][]} */ ([
   ['the receipt', () => home.cutOn(ATT.indication, { skip: 2 })],
 ])) {
   test(`the link is cut at ${name} of a delivery`, async () => {
-    const vend = await phone.agree('20');
-    await phone.payHere();
-    await phone.sees('[data-action="deliver"]');
+    const vend = await phone.paid('20');
     await fault();
     await phone.deliver();
     await home.expectAccepted(vend, start, FEN);
@@ -75,9 +73,7 @@ for (const [name, fault] of /** @type {[string, () => Promise<unknown>][]} */ ([
 }
 
 test('the page is reloaded while it delivers', async () => {
-  const vend = await phone.agree('20');
-  await phone.payHere();
-  await phone.sees('[data-action="deliver"]');
+  const vend = await phone.paid('20');
   // The card has the token, and waits for its meter.
   await home.freeze('meter');
   phone.tab.chooser.choose(home.facts.home.card_name);
@@ -91,9 +87,7 @@ test('the page is reloaded while it delivers', async () => {
 });
 
 test('the card is killed and starts again before the delivery', async () => {
-  const vend = await phone.agree('20');
-  await phone.payHere();
-  await phone.sees('[data-action="deliver"]');
+  const vend = await phone.paid('20');
   await home.kill('card');
   await home.start('card');
   await phone.deliver();
@@ -117,9 +111,7 @@ test('a double tap begins one vend', async () => {
 });
 
 test("another meter's card is refused by name, and the right one goes on", async () => {
-  const vend = await phone.agree('20');
-  await phone.payHere();
-  await phone.sees('[data-action="deliver"]');
+  const vend = await phone.paid('20');
   phone.tab.chooser.choose(home.facts.neighbour.card_name);
   await phone.press('deliver');
   await phone.sees('[data-trouble="other_meter"], [data-trouble="card_wrong_meter"]');
@@ -131,9 +123,7 @@ test("another meter's card is refused by name, and the right one goes on", async
 });
 
 test('paid, and without internet at the meter: the receipt is passed on later', async () => {
-  const vend = await phone.agree('20');
-  await phone.payHere();
-  await phone.sees('[data-action="deliver"]');
+  const vend = await phone.paid('20');
   browser.expectErrors(/ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED/);
   await browser.offline(true);
   phone.tab.chooser.choose(home.facts.home.card_name);
@@ -162,9 +152,7 @@ test('the cloud is killed while the payer pays, and comes back', async () => {
 });
 
 test('two phones carry what one has paid: it is on the meter once', async () => {
-  const vend = await phone.agree('20');
-  await phone.payHere();
-  await phone.sees('[data-action="deliver"]');
+  const vend = await phone.paid('20');
   const other = await Browser.launch(home);
   const neighbour = await PhonePage.open(other, home);
   // Whoever reads the meter brings it what waits.

@@ -63,9 +63,7 @@ const reloaded = (at) => at.page.waitForFunction(() => /** @type {any} */ (globa
 
 /** Delivers until the card waits for its meter, which stands still. @param {PhonePage} at */
 async function holdDelivery(at) {
-  const vend = await at.agree('20');
-  await at.payHere();
-  await at.sees('[data-action="deliver"]');
+  const vend = await at.paid('20');
   await home.freeze('meter');
   at.tab.chooser.choose(home.facts.home.card_name);
   await at.press('deliver');

@@ -1,5 +1,7 @@
 //! The gas company's API. Its callers are the cloud and the company's own desk.
 
+use core::ops::Not;
+
 use gas_units::{MeterNumber, Money, RefundId, Unit, UnixMillis, UnixTime, VendId, Volume};
 use serde::{Deserialize, Serialize};
 
@@ -14,16 +16,8 @@ pub struct NoncesWanted {
     /// How many, 1..=8.
     pub count: u8,
     /// To be answered where there is no internet: they live for 35 days, not for 15 minutes.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub ahead: bool,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks with a reference"
-)]
-const fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 /// Ask messages, ready to be sent to the card.

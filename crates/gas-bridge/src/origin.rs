@@ -26,11 +26,12 @@ impl FromStr for PageOrigin {
 
     fn from_str(text: &str) -> Result<Self, PageOriginError> {
         let uri: Uri = text.parse().map_err(|_| PageOriginError)?;
-        let (Some("http" | "https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        let (Some(scheme @ ("http" | "https")), Some(authority)) =
+            (uri.scheme_str(), uri.authority())
+        else {
             return Err(PageOriginError);
         };
         // As a browser would write it; anything else would never be said.
-        let scheme = uri.scheme_str().unwrap_or_default();
         let is_plain = text == format!("{scheme}://{authority}")
             && !authority.as_str().contains('@')
             && !text.bytes().any(|byte| byte.is_ascii_uppercase());

@@ -213,21 +213,7 @@ impl Dispatch {
         if !self.cloud.row(vend_id).await?.vend.awaits_settlement() {
             return self.moot(id).await;
         }
-        let settlement = match verdict(self.cloud.company().sale(vend_id).await)? {
-            Ok(sale) => sale.settlement,
-            // It was restored and has forgotten the sale, say: it hears of it again from others.
-            Err(why) => {
-                tracing::warn!(
-                    code = why.code,
-                    why.detail,
-                    "the company shows no such sale"
-                );
-                None
-            }
-        };
-        let settlement = settlement
-            .map(|jws| Settlement::verify(&jws, self.cloud.company_key()))
-            .transpose()?;
+        let settlement = settlement_of(&self.cloud, vend_id).await?;
         self.live(vend_id, Event::SaleLookedAt { number, settlement }, id)
             .await
     }
@@ -241,6 +227,27 @@ impl Dispatch {
         }
         self.moot(id).await
     }
+}
+
+/// The company's settlement of a sale, once a meter has shown the credit.
+pub(crate) async fn settlement_of(
+    cloud: &Cloud,
+    vend_id: VendId,
+) -> Result<Option<Settlement>, BoxError> {
+    let settlement = match verdict(cloud.company().sale(vend_id).await)? {
+        Ok(sale) => sale.settlement,
+        // It was restored and has forgotten the sale, say: it hears of it again from others.
+        Err(why) => {
+            tracing::warn!(
+                code = why.code,
+                why.detail,
+                "the company shows no such sale"
+            );
+            None
+        }
+    };
+    let verified = settlement.map(|jws| Settlement::verify(&jws, cloud.company_key()));
+    Ok(verified.transpose()?)
 }
 
 /// Whether the meter says that it did not take the token.

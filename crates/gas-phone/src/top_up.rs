@@ -1,3 +1,5 @@
+use core::ops::Not;
+
 use gas_api::cloud::{Consent, ReceiptDelivered, Vend, VendState, VendWanted};
 use gas_api::{HexBytes, Problem, Want, codes};
 use gas_json::FromJson;
@@ -29,7 +31,7 @@ pub struct TopUp {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     status: Option<HexBytes>,
     /// The meter is not read for it: the quote rests on the newest reading that the gas company has.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "Not::not")]
     unread: bool,
     /// The newest that the cloud has said, all of it verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,22 +47,22 @@ pub struct TopUp {
     delivery: Delivery,
     /// The meter has another key by now and takes this token no more. Its newest one, which whoever reads the
     /// meter carries, brings this credit too, and the cloud hears of it.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "Not::not")]
     outdated: bool,
     /// The card was missed since the cloud was heard of last: the cloud's turn, where it is behind.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "Not::not")]
     card_missed: bool,
     /// The meter's answer to the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     receipt: Option<HexBytes>,
     /// The cloud has said what it makes of this receipt.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "Not::not")]
     receipt_uploaded: bool,
     /// Where the cloud stands, while that is behind what is proven here: it was restored from a backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     behind: Option<Behind>,
     /// A cloud that is behind was told that it is paid.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "Not::not")]
     led_on: bool,
     /// It ended without payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,14 +88,6 @@ enum Behind {
 enum Format {
     #[serde(rename = "pilotlight-top-up-1")]
     One,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks with a reference"
-)]
-const fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 /// How it ended before anything could be paid.

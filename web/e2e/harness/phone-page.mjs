@@ -74,6 +74,14 @@ export class PhonePage {
     await this.page.waitForURL(/#\/vend\/.*returned/);
   }
 
+  /** Has it paid at the cashier: the recharge data waits on this phone. @param {string} yuan */
+  async paid(yuan) {
+    const vend = await this.agree(yuan);
+    await this.payHere();
+    await this.sees('[data-action="deliver"]');
+    return vend;
+  }
+
   /** Delivers a paid vend, and waits until the gas company has believed the meter. */
   async deliver() {
     await this.sees('[data-action="deliver"], [data-state="accepted"]');

@@ -4,9 +4,10 @@ use gas_api::{HexBytes, codes};
 use gas_http::{BoxError, Problem};
 use gas_token::{Receipt, Tagged};
 use gas_units::{MeterNumber, VendId};
-use gas_vend::{Event, Settlement};
+use gas_vend::Event;
 
 use super::{Cloud, With};
+use crate::outbox::settlement_of;
 
 /// Most sales that are looked at while a phone waits; a meter has one under way at a time.
 const LOOKS_MAX: usize = 4;
@@ -64,10 +65,10 @@ impl Cloud {
     }
 
     async fn look_at_sale(&self, vend_id: VendId) -> Result<(), BoxError> {
-        let Some(settlement) = self.company().sale(vend_id).await?.settlement else {
+        let settlement = settlement_of(self, vend_id).await?;
+        if settlement.is_none() {
             return Ok(());
-        };
-        let settlement = Some(Settlement::verify(&settlement, self.company_key())?);
+        }
         let looked = Event::SaleLookedAt {
             number: 0,
             settlement,
